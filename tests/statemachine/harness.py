@@ -1,0 +1,726 @@
+"""The state machine's own file, run in process with the real handlers.
+
+A `World` holds one circuit's surroundings: queue, dead-letter queue, target, mapping, table, alarm, and the machine.
+moto interprets the machine and emulates the services; `emulated_cloud` puts right where moto differs from AWS;
+`simulated_clock` makes waiting free. The target is a Python callable that the test supplies.
+"""
+
+import importlib
+import io
+import json
+import logging
+import os
+import re
+import sys
+import threading
+import unittest.mock
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import boto3
+from emulated_cloud import (
+    ACCOUNT,
+    REGION,
+    AwsError,
+    DeployedFunction,
+    EmulatedCloud,
+    FunctionTimedOut,
+    LambdaContext,
+    function_arn,
+    put_right,
+)
+from moto import mock_aws
+from moto.sqs.models import sqs_backends
+from simulated_clock import SimulatedClock
+
+REPOSITORY = Path(__file__).resolve().parent.parent.parent
+DEFINITION_FILE = REPOSITORY / "statemachine" / "circuit_breaker.asl.json"
+
+START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+CIRCUIT = "orders"
+TARGET = "OrdersTarget"
+TABLE = "CircuitTable"
+MACHINE = "CircuitBreaker"
+MACHINE_ARN = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{MACHINE}"
+ALARM = "orders-error-rate"
+STEP_TIMEOUT_SECONDS = 900
+
+Behaviour = Callable[["World", dict[str, Any]], Any]
+"""What the target does with an event: returns its answer or raises."""
+
+
+def module_of(state: str) -> str:
+    """Return the module that a state's function runs: `ProbeTarget` is `probe_target`."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", state).lower()
+
+
+# Behaviours of the target ---------------------------------------------------------------------------------------------
+
+
+def healthy(world: "World", event: dict[str, Any]) -> Any:
+    """Process every message."""
+    return {"batchItemFailures": []}
+
+
+def failing(text: str = "the service behind the target is down") -> Behaviour:
+    """Raise, always."""
+
+    def behave(world: "World", event: dict[str, Any]) -> Any:
+        raise RuntimeError(text)
+
+    return behave
+
+
+def reporting_failures(world: "World", event: dict[str, Any]) -> Any:
+    """Report every message as failed, as Powertools' batch processor can."""
+    return {"batchItemFailures": [{"itemIdentifier": record["messageId"]} for record in event["Records"]]}
+
+
+def timing_out(world: "World", event: dict[str, Any]) -> Any:
+    """Run until Lambda stops it."""
+    world.clock.sleep(world.cloud.functions[TARGET].timeout_seconds)
+    raise FunctionTimedOut
+
+
+def throttled(world: "World", event: dict[str, Any]) -> Any:
+    """Be refused by Lambda before it runs."""
+    raise AwsError("TooManyRequestsException", "Rate Exceeded.", status=429)
+
+
+def after_failures(count: int, *, how: Behaviour | None = None) -> Behaviour:
+    """Fail `count` times, then be healthy."""
+    failures = iter(range(count))
+    fail = how or failing()
+
+    def behave(world: "World", event: dict[str, Any]) -> Any:
+        return fail(world, event) if next(failures, None) is not None else healthy(world, event)
+
+    return behave
+
+
+def until(seconds: float, *, how: Behaviour | None = None) -> Behaviour:
+    """Fail until `seconds` after the world's start, then be healthy."""
+    fail = how or failing()
+
+    def behave(world: "World", event: dict[str, Any]) -> Any:
+        return fail(world, event) if world.clock.elapsed() < seconds else healthy(world, event)
+
+    return behave
+
+
+# What a test reads ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A finished execution."""
+
+    arn: str
+    status: str
+    output: Any
+    error: str | None
+    cause: str | None
+    states: tuple[str, ...]
+    history: Sequence[Mapping[str, Any]]
+
+    def expect(self, status: str, *, last: str | None = None) -> "Ended":
+        """Return itself when it ended so, else fail with its history."""
+        assert self.status == status, f"ended {self.status}, expected {status}\n{self.story()}"
+        assert last is None or self.states[-1] == last, f"ended in {self.states[-1]}, expected {last}\n{self.story()}"
+        return self
+
+    def count(self, state: str) -> int:
+        """Return how often `state` was entered."""
+        return self.states.count(state)
+
+    def without_repeats(self) -> list[str]:
+        """Return the states in the order of their first visit."""
+        return list(dict.fromkeys(self.states))
+
+    def story(self) -> str:
+        """Return the history as text, for the message of a failed test."""
+        lines = [f"{self.arn} {self.status} {self.error or ''} {self.cause or ''}"]
+        for event in self.history:
+            details = next((value for key, value in event.items() if key.endswith("Details")), {})
+            short = {key: str(value)[:1500] for key, value in details.items() if not key.endswith("Details")}
+            lines.append(f"  {event['id']:>4} {event['timestamp']:%H:%M:%S} {event['type']} {short or ''}")
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class QueuedMessage:
+    """A message as it lies in a queue, hidden or not."""
+
+    message_id: str
+    order_id: str
+    body: str
+    attributes: Mapping[str, Any]
+    receive_count: int
+    hidden: bool
+    delayed: bool
+    group: str | None
+
+
+@dataclass
+class Target:
+    """The protected function.
+
+    Attributes
+    ----------
+    behaviour
+        What it does now.
+    received
+        Every event it was given.
+    processed
+        Ids of the orders it processed, in order, with repeats.
+    """
+
+    behaviour: Behaviour = healthy
+    received: list[dict[str, Any]] = field(default_factory=list)
+    processed: list[str] = field(default_factory=list)
+
+
+class World:
+    """One circuit and its surroundings, in an emulated cloud. Use `build_world`, not the constructor."""
+
+    def __init__(self, clock: SimulatedClock, cloud: EmulatedCloud, output: io.StringIO) -> None:
+        self.clock = clock
+        self.cloud = cloud
+        self.target = Target()
+        self.sent: list[str] = []
+        self.started: list[str] = []
+        self.queue_url = ""
+        self.queue_arn = ""
+        self.dead_letter_queue_arn = ""
+        self.mapping_id = ""
+        self.answers: list[dict[str, Any]] = []
+        self._output = output
+
+    # Building -------------------------------------------------------------------------------------------------------
+
+    def create(
+        self,
+        *,
+        definition: Mapping[str, Any],
+        max_receive_count: int = 5,
+        visibility_timeout: int = 180,
+        partial_batch_response: bool = True,
+        target_timeout: int = 30,
+        fifo: bool = False,
+        steps: Mapping[str, Callable[..., Any]] | None = None,
+    ) -> None:
+        """Create everything but the circuit's registration."""
+        suffix = ".fifo" if fifo else ""
+        fifo_attributes = {"FifoQueue": "true", "ContentBasedDeduplication": "true"} if fifo else {}
+        dead = client("sqs").create_queue(QueueName=f"orders-dead{suffix}", Attributes=fifo_attributes)["QueueUrl"]
+        self.dead_letter_queue_arn = self._queue_arn(dead)
+        redrive = {"deadLetterTargetArn": self.dead_letter_queue_arn, "maxReceiveCount": max_receive_count}
+        self.queue_url = client("sqs").create_queue(
+            QueueName=f"orders{suffix}",
+            Attributes={
+                "VisibilityTimeout": str(visibility_timeout),
+                "RedrivePolicy": json.dumps(redrive),
+                **fifo_attributes,
+            },
+        )["QueueUrl"]
+        self.queue_arn = self._queue_arn(self.queue_url)
+        self._create_target(target_timeout)
+        self.mapping_id = client("lambda").create_event_source_mapping(
+            FunctionName=TARGET,
+            EventSourceArn=self.queue_arn,
+            BatchSize=10,
+            Enabled=True,
+            **({"FunctionResponseTypes": ["ReportBatchItemFailures"]} if partial_batch_response else {}),
+        )["UUID"]
+        # moto would push each message into the target as it is sent. Here the test says when Lambda polls.
+        self._moto_queue(self.queue_arn).lambda_event_source_mappings.clear()
+        self._create_table()
+        client("cloudwatch").put_metric_alarm(
+            AlarmName=ALARM,
+            Namespace="AWS/Lambda",
+            MetricName="Errors",
+            Statistic="Sum",
+            Period=60,
+            EvaluationPeriods=1,
+            Threshold=1,
+            ComparisonOperator="GreaterThanOrEqualToThreshold",
+        )
+        self.set_alarm("ALARM")
+        self.deploy_machine(definition, steps or {})
+
+    def deploy_machine(self, definition: Mapping[str, Any], steps: Mapping[str, Callable[..., Any]]) -> None:
+        """Create the machine, and a function for every Task: the real handler, or the one in `steps`."""
+        for name in substitutions(definition):
+            state = name.removesuffix("FunctionArn")
+            handler = steps.get(state) or _handler_of(module_of(state))
+            self.cloud.functions[f"{state}Function"] = DeployedFunction(handler, STEP_TIMEOUT_SECONDS)
+        client("stepfunctions").create_state_machine(
+            name=MACHINE,
+            definition=substitute(definition),
+            roleArn=f"arn:aws:iam::{ACCOUNT}:role/machine",
+            type="STANDARD",
+        )
+
+    def register(self, request: str = "Create", **settings: Any) -> dict[str, Any]:
+        """Register the circuit through the custom resource's own handler; return the answer it PUT to CloudFormation."""
+        properties = {
+            "ServiceToken": function_arn("RegisterCircuitFunction"),
+            "CircuitName": CIRCUIT,
+            "TargetFunction": TARGET,
+            "QueueArn": self.queue_arn,
+            "MappingId": self.mapping_id,
+            "AlarmName": ALARM,
+            "ProbeJitterPercent": 0,
+        } | settings
+        with _response_receiver() as (url, answers):
+            event = {
+                "RequestType": request,
+                "ResponseURL": url,
+                "StackId": f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/orders/1",
+                "RequestId": f"request-{len(self.answers)}",
+                "ResourceType": "AWS::CloudFormation::CustomResource",
+                "LogicalResourceId": "Circuit",
+                # CloudFormation hands every value over as a string.
+                "ResourceProperties": {name: _as_cloudformation_does(value) for name, value in properties.items()},
+            }
+            if request != "Create":
+                event["PhysicalResourceId"] = self.answers[-1]["PhysicalResourceId"]
+                event["OldResourceProperties"] = event["ResourceProperties"]
+            if "RegisterCircuitFunction" not in self.cloud.functions:
+                self.cloud.functions["RegisterCircuitFunction"] = DeployedFunction(
+                    _handler_of("register_circuit"), STEP_TIMEOUT_SECONDS
+                )
+            self.invoke("RegisterCircuitFunction", event)
+        assert len(answers) == 1, f"CloudFormation waits for one answer and got {len(answers)}: {self.log_text()}"
+        self.answers.append(answers[0])
+        return answers[0]
+
+    # Acting ---------------------------------------------------------------------------------------------------------
+
+    def invoke(self, function: str, event: Any) -> Any:
+        """Invoke a function as Lambda does and return its parsed answer."""
+        answer = client("lambda").invoke(FunctionName=function, Payload=json.dumps(event).encode())
+        return json.loads(answer["Payload"].read())
+
+    def send(
+        self, count: int = 1, *, secret: str = "", delay: int = 0, group: str | None = None, **attributes: str
+    ) -> list[str]:
+        """Send `count` orders and return their ids."""
+        ids = [f"order-{len(self.sent) + n}" for n in range(count)]
+        for order_id in ids:
+            body = {"order_id": order_id, "note": secret}
+            named = {"channel": "web", "token": secret, **attributes}
+            client("sqs").send_message(
+                QueueUrl=self.queue_url,
+                MessageBody=json.dumps(body),
+                MessageAttributes={
+                    name: {"DataType": "String", "StringValue": value} for name, value in named.items() if value
+                },
+                **({"DelaySeconds": delay} if delay else {}),
+                **({"MessageGroupId": group} if group else {}),
+            )
+        self.sent += ids
+        return ids
+
+    def hide(self, count: int, seconds: int) -> None:
+        """Receive `count` messages and leave them in flight for `seconds`, as a poller that was cut off does."""
+        received = client("sqs").receive_message(
+            QueueUrl=self.queue_url, MaxNumberOfMessages=count, VisibilityTimeout=seconds
+        )["Messages"]
+        assert len(received) == count, f"only {len(received)} of {count} messages were visible"
+
+    def mapping_settles(self, *, after: float) -> None:
+        """Have every change of the mapping take `after` seconds from now on."""
+        self.cloud.mapping_settles_after = after
+
+    def set_alarm(self, value: str) -> None:
+        """Put the alarm into a state."""
+        client("cloudwatch").set_alarm_state(AlarmName=ALARM, StateValue=value, StateReason="by the test")
+
+    def alarm_event(self, value: str = "ALARM", *, alarm: str = ALARM) -> dict[str, Any]:
+        """Return the event that CloudWatch sends when an alarm changes its state."""
+        return {
+            "version": "0",
+            "id": "c4c1c1c9-6542-e61b-6ef0-8c4d36933a92",
+            "detail-type": "CloudWatch Alarm State Change",
+            "source": "aws.cloudwatch",
+            "account": ACCOUNT,
+            "time": self.clock.now().isoformat(timespec="seconds").replace("+00:00", "Z"),
+            "region": REGION,
+            "resources": [f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:{alarm}"],
+            "detail": {
+                "alarmName": alarm,
+                "state": {"value": value, "reason": "Threshold Crossed", "timestamp": "2026-03-01T12:00:00.000+0000"},
+                "previousState": {"value": "OK", "reason": "ok", "timestamp": "2026-03-01T11:00:00.000+0000"},
+                "configuration": {"metrics": []},
+            },
+        }
+
+    def custom_event(self, *, age_seconds: float = 0, circuit: str = CIRCUIT) -> dict[str, Any]:
+        """Return the event by which code asks for a circuit to be opened."""
+        at = self.clock.now() - timedelta(seconds=age_seconds)
+        return {
+            "version": "0",
+            "id": "2b1f9bd2-0000-0000-0000-000000000000",
+            "detail-type": "Circuit Trip Requested",
+            "source": "shop.payments",
+            "account": ACCOUNT,
+            "time": at.isoformat(timespec="seconds").replace("+00:00", "Z"),
+            "region": REGION,
+            "resources": [],
+            "detail": {"circuit": circuit, "reason": "payments are down"},
+        }
+
+    def start(self, document: Any = None) -> str:
+        """Start an execution, with the alarm's event unless told otherwise; return its ARN."""
+        document = {"circuit": CIRCUIT, "cause": self.alarm_event()} if document is None else document
+        arn: str = client("stepfunctions").start_execution(
+            stateMachineArn=MACHINE_ARN, name=f"execution-{len(self.started)}", input=json.dumps(document)
+        )["executionArn"]
+        self.started.append(arn)
+        return arn
+
+    def finish(self, arn: str | None = None) -> Ended:
+        """Let time pass until an execution ends, the last one started unless told otherwise."""
+        arn = arn or self.started[-1]
+        if not self.clock.wait_for(lambda: self.status(arn) != "RUNNING"):
+            raise AssertionError(f"the execution did not end\n{self.ended(arn).story()}")
+        ended = self.ended(arn)
+        assert not self.cloud.faults, f"not possible on AWS: {self.cloud.faults}\n{ended.story()}"
+        assert ended.error != "States.Runtime", f"States.Runtime cannot be caught on AWS\n{ended.story()}"
+        return ended
+
+    def run(self, document: Any = None) -> Ended:
+        """Start an execution and let time pass until it ends."""
+        return self.finish(self.start(document))
+
+    def poll(self, *, batches: int = 1) -> None:
+        """Receive, invoke and delete as Lambda's poller does, while the mapping is enabled."""
+        for _ in range(batches):
+            if self.mapping_state() != "Enabled":
+                return
+            messages = (
+                client("sqs")
+                .receive_message(
+                    QueueUrl=self.queue_url,
+                    MaxNumberOfMessages=10,
+                    MessageSystemAttributeNames=["All"],
+                    MessageAttributeNames=["All"],
+                )
+                .get("Messages", [])
+            )
+            if not messages:
+                return
+            records = [
+                {
+                    "messageId": message["MessageId"],
+                    "receiptHandle": message["ReceiptHandle"],
+                    "body": message["Body"],
+                    "attributes": message["Attributes"],
+                    "messageAttributes": {},
+                    "md5OfBody": message["MD5OfBody"],
+                    "eventSource": "aws:sqs",
+                    "eventSourceARN": self.queue_arn,
+                    "awsRegion": REGION,
+                }
+                for message in messages
+            ]
+            answer = client("lambda").invoke(FunctionName=TARGET, Payload=json.dumps({"Records": records}).encode())
+            if "FunctionError" in answer:
+                continue
+            failures = json.loads(answer["Payload"].read() or "null") or {}
+            kept = {failure["itemIdentifier"] for failure in failures.get("batchItemFailures", [])}
+            for message in messages:
+                if message["MessageId"] not in kept:
+                    client("sqs").delete_message(QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"])
+
+    def drain(self, *, seconds: float = 13 * 3600, step: float = 300) -> None:
+        """Let Lambda poll until the queue is empty, for at most `seconds`."""
+        passed = 0.0
+        while self.queued() and passed < seconds:
+            self.poll(batches=20)
+            self.clock.sleep(step)
+            passed += step
+
+    # Seeing ---------------------------------------------------------------------------------------------------------
+
+    def status(self, arn: str) -> str:
+        """Return the status of an execution."""
+        return str(client("stepfunctions").describe_execution(executionArn=arn)["status"])
+
+    def ended(self, arn: str) -> Ended:
+        """Return what an execution did up to now."""
+        described = client("stepfunctions").describe_execution(executionArn=arn)
+        history = client("stepfunctions").get_execution_history(executionArn=arn, maxResults=1000)["events"]
+        entered = tuple(
+            event["stateEnteredEventDetails"]["name"] for event in history if "stateEnteredEventDetails" in event
+        )
+        return Ended(
+            arn=arn,
+            status=described["status"],
+            output=json.loads(described["output"]) if "output" in described else None,
+            error=described.get("error"),
+            cause=described.get("cause"),
+            states=entered,
+            history=history,
+        )
+
+    def executions(self) -> list[str]:
+        """Return the ARN of every execution, oldest first, those that the machine started itself included."""
+        listed = client("stepfunctions").list_executions(stateMachineArn=MACHINE_ARN)["executions"]
+        return [item["executionArn"] for item in sorted(listed, key=lambda item: item["startDate"])]
+
+    def mapping_state(self) -> str:
+        """Return the mapping's state."""
+        return str(client("lambda").get_event_source_mapping(UUID=self.mapping_id)["State"])
+
+    def mapping_changes(self) -> list[bool | None]:
+        """Return the accepted changes of `Enabled`, in order."""
+        return [update.change.get("Enabled") for update in self.cloud.mapping_updates]
+
+    def failed_steps(self) -> list[tuple[str, str]]:
+        """Return (function, error name) of every invocation that ended in an error, in order."""
+        return self.cloud.failures
+
+    def waits(self, state: str = "WaitBeforeProbe") -> list[float]:
+        """Return how long each visit to a Wait state waited, in seconds."""
+        return [wait.seconds for wait in self.cloud.waits if wait.state == state]
+
+    def queued(self, arn: str | None = None) -> list[QueuedMessage]:
+        """Return every message of a queue, the hidden and delayed ones too; the circuit's queue unless told otherwise."""
+        return [
+            QueuedMessage(
+                message_id=message.id,
+                order_id=json.loads(message.body)["order_id"],
+                body=message.body,
+                attributes=message.message_attributes,
+                receive_count=message.approximate_receive_count,
+                hidden=not message.visible,
+                delayed=message.delayed,
+                group=message.group_id,
+            )
+            for message in self._moto_queue(arn or self.queue_arn)._messages
+        ]
+
+    def dead_lettered(self) -> list[QueuedMessage]:
+        """Return every message of the dead-letter queue."""
+        return self.queued(self.dead_letter_queue_arn)
+
+    def lost(self) -> set[str]:
+        """Return the orders that are neither processed nor in a queue."""
+        kept = {message.order_id for message in self.queued() + self.dead_lettered()}
+        return set(self.sent) - set(self.target.processed) - kept
+
+    def record(self) -> dict[str, Any]:
+        """Return the circuit's record, with plain Python values."""
+        return next(item for item in self.items() if item["sk"] == "CIRCUIT" and item["pk"] == f"CIRCUIT#{CIRCUIT}")
+
+    def items(self) -> list[dict[str, Any]]:
+        """Return every item of the table, with plain Python values."""
+        deserialize = boto3.dynamodb.types.TypeDeserializer().deserialize
+        scanned = client("dynamodb").scan(TableName=TABLE)["Items"]
+        return [{name: deserialize(value) for name, value in item.items()} for item in scanned]
+
+    def held_items(self) -> list[dict[str, Any]]:
+        """Return the items of held messages."""
+        return [item for item in self.items() if item["sk"].startswith("HELD#")]
+
+    def announced(self) -> list[str]:
+        """Return the `change` of every event of this breaker on the bus, in order."""
+        return [detail["change"] for detail in self.announcements()]
+
+    def announcements(self) -> list[dict[str, Any]]:
+        """Return the detail of every event of this breaker on the bus, in order."""
+        return [
+            json.loads(event["Detail"])
+            for event in self.cloud.events
+            if event["Source"] == "sqs-circuit-breaker" and event["DetailType"] == "Circuit State Change"
+        ]
+
+    def log_text(self) -> str:
+        """Return all that the functions printed, and what the Lambda runtime prints for an exception."""
+        return self._output.getvalue() + "\n".join(self.cloud.runtime_log)
+
+    def log_lines(self) -> list[dict[str, Any]]:
+        """Return the functions' structured log lines; metrics are lines with `_aws`."""
+        lines = []
+        for line in self._output.getvalue().splitlines():
+            try:
+                parsed = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(parsed, dict):
+                lines.append(parsed)
+        return lines
+
+    # ----------------------------------------------------------------------------------------------------------------
+
+    def _create_target(self, timeout: int) -> None:
+        package = io.BytesIO()
+        with zipfile.ZipFile(package, "w") as archive:
+            archive.writestr("target.py", "")
+        client("lambda").create_function(
+            FunctionName=TARGET,
+            Runtime="python3.13",
+            Handler="target.handler",
+            Role=client("iam").create_role(RoleName="target", AssumeRolePolicyDocument="{}")["Role"]["Arn"],
+            Code={"ZipFile": package.getvalue()},
+            Timeout=timeout,
+        )
+        self.cloud.functions[TARGET] = DeployedFunction(self._run_target, timeout)
+
+    def _run_target(self, event: dict[str, Any], context: LambdaContext) -> Any:
+        self.target.received.append(event)
+        answer = self.target.behaviour(self, event)
+        failed = set()
+        if isinstance(answer, dict):
+            failed = {failure.get("itemIdentifier") for failure in answer.get("batchItemFailures") or []}
+        self.target.processed += [
+            json.loads(record["body"])["order_id"] for record in event["Records"] if record["messageId"] not in failed
+        ]
+        return answer
+
+    def _create_table(self) -> None:
+        client("dynamodb").create_table(
+            TableName=TABLE,
+            BillingMode="PAY_PER_REQUEST",
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+            AttributeDefinitions=[
+                {"AttributeName": "pk", "AttributeType": "S"},
+                {"AttributeName": "sk", "AttributeType": "S"},
+            ],
+        )
+
+    def _queue_arn(self, url: str) -> str:
+        answer = client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+        return str(answer["Attributes"]["QueueArn"])
+
+    def _moto_queue(self, arn: str) -> Any:
+        return sqs_backends[ACCOUNT][REGION].queues[arn.rsplit(":", 1)[-1]]
+
+
+@contextmanager
+def build_world(
+    *,
+    definition: Mapping[str, Any] | None = None,
+    steps: Mapping[str, Callable[..., Any]] | None = None,
+    **surroundings: Any,
+) -> Iterator[World]:
+    """Yield a world with everything created and nothing registered; stop what still runs in it at the end."""
+    environment = {
+        "CIRCUIT_TABLE": TABLE,
+        "STATE_MACHINE_ARN": MACHINE_ARN,
+        "MOTO_ALLOW_NONEXISTENT_REGION": "false",
+    }
+    services = {"stepfunctions": {"execute_state_machine": True}, "lambda": {"use_docker": False}}
+    output = io.StringIO()
+    with ExitStack() as stack:
+        stack.enter_context(unittest.mock.patch.dict(os.environ, environment))
+        stack.enter_context(mock_aws(config=services))  # type: ignore[arg-type]
+        clock = stack.enter_context(SimulatedClock(START))
+        cloud = EmulatedCloud(clock)
+        stack.enter_context(put_right(cloud))
+        world = World(clock, cloud, output)
+        world.create(definition=definition or machine_definition(), steps=steps, **surroundings)
+        stack.enter_context(unittest.mock.patch.object(sys, "stdout", output))
+        stack.enter_context(_loggers_print_to(output))
+        try:
+            yield world
+        finally:
+            clock.sleep(1)  # until every execution waits: moto cannot stop one that is just starting
+            for arn in world.executions():
+                if world.status(arn) == "RUNNING":
+                    client("stepfunctions").stop_execution(executionArn=arn)
+            clock.wait_for(lambda: all(world.status(arn) != "RUNNING" for arn in world.executions()))
+
+
+def machine_definition() -> dict[str, Any]:
+    """Return the product's state machine, before substitution."""
+    definition = json.loads(DEFINITION_FILE.read_text())
+    assert isinstance(definition, dict)
+    return definition
+
+
+def substitutions(definition: Mapping[str, Any]) -> list[str]:
+    """Return the names of the `${...}` of a definition, in order, once each."""
+    return list(dict.fromkeys(re.findall(r"\$\{(\w+)\}", json.dumps(definition))))
+
+
+def substitute(definition: Mapping[str, Any]) -> str:
+    """Return the definition as the deployment makes it: every `${<State>FunctionArn}` is its function's ARN."""
+    text = json.dumps(definition)
+    for name in substitutions(definition):
+        assert name.endswith("FunctionArn"), f"the harness knows no value for ${{{name}}}"
+        text = text.replace(f"${{{name}}}", function_arn(name.removesuffix("Arn")))
+    return text
+
+
+@cache
+def client(service: str) -> Any:
+    """Return the harness's own client for a service."""
+    return boto3.client(service, region_name=REGION)  # type: ignore[call-overload]
+
+
+def _handler_of(module: str) -> Callable[..., Any]:
+    importlib.import_module(module)
+
+    def handler(event: Any, context: LambdaContext) -> Any:
+        return importlib.import_module(module).handler(event, context)
+
+    return handler
+
+
+def _as_cloudformation_does(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+@contextmanager
+def _loggers_print_to(output: io.StringIO) -> Iterator[None]:
+    """Point the stream of every logger that exists at `output`: Powertools keeps the stdout of its import."""
+    loggers = [logger for logger in logging.root.manager.loggerDict.values() if isinstance(logger, logging.Logger)]
+    streams = [
+        (handler, handler.stream)
+        for logger in loggers
+        for handler in logger.handlers
+        if isinstance(handler, logging.StreamHandler)
+    ]
+    for handler, _ in streams:
+        handler.setStream(output)
+    try:
+        yield
+    finally:
+        for handler, stream in streams:
+            handler.setStream(stream)
+
+
+@contextmanager
+def _response_receiver() -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Listen, as CloudFormation's pre-signed URL does, for the PUT that ends a custom resource's request."""
+    answers: list[dict[str, Any]] = []
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_PUT(self) -> None:
+            answers.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *arguments: Any) -> None:
+            """Say nothing."""
+
+    server = HTTPServer(("127.0.0.1", 0), Receiver)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/response?signature=1", answers
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

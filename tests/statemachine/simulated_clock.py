@@ -1,0 +1,157 @@
+"""Time that moves only while everyone waits.
+
+An execution of the state machine waits for minutes; a test has a second. So the clock stands still while anything runs
+and jumps to the next thing due as soon as all actors wait. The whole process sees it (`time.time()`, `datetime.now()`,
+in C as well), so Wait states, the handlers' own clock and the emulated queue's visibility timeouts agree.
+
+An actor is the test itself or one running execution. `threading` waits use the monotonic clock, which stays real.
+"""
+
+import heapq
+import itertools
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+
+import time_machine
+
+REAL_SECONDS_LIMIT = 30.0
+"""Longest real wait for anything. Reaching it means that an actor hangs, so it raises."""
+
+
+class Deadlock(AssertionError):
+    """An actor waited for longer than any simulated wait takes in real time."""
+
+
+@dataclass
+class _Due:
+    """A sleeper to wake, or an action to run, at a moment."""
+
+    owner: object = None
+    action: Callable[[], None] | None = None
+    woken: threading.Event = field(default_factory=threading.Event)
+
+
+class SimulatedClock:
+    """A clock for the test and the executions it starts.
+
+    Parameters
+    ----------
+    start
+        The moment at which it starts, aware.
+    """
+
+    def __init__(self, start: datetime) -> None:
+        self._start = start
+        self._changed = threading.Condition()
+        self._due: list[tuple[datetime, int, _Due]] = []
+        self._sequence = itertools.count()
+        self._running_actors = 1  # the test
+        self._travel = time_machine.travel(start, tick=False)
+        self._hands: time_machine.Coordinates | None = None
+        self._stopped = False
+        self.faults: list[Exception] = []
+
+    def __enter__(self) -> "SimulatedClock":
+        self._hands = self._travel.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._changed:
+            self._stopped = True
+            for _, _, due in self._due:
+                due.woken.set()
+            self._due.clear()
+        self._travel.stop()
+
+    def now(self) -> datetime:
+        """Return the simulated time, aware, in UTC."""
+        return datetime.now(UTC)
+
+    def elapsed(self) -> float:
+        """Return the simulated seconds since the start."""
+        return (self.now() - self._start).total_seconds()
+
+    def sleep(self, seconds: float, *, owner: object = None) -> None:
+        """Wait, as an actor. `wake(owner)` ends the wait early."""
+        if seconds <= 0 or self._stopped:
+            return
+        due = _Due(owner=owner)
+        with self._changed:
+            self._push(seconds, due)
+            self._running_actors -= 1
+        self._move_on()
+        if not due.woken.wait(REAL_SECONDS_LIMIT):
+            raise Deadlock(f"a wait of {seconds} simulated seconds never ended")
+
+    def wake(self, owner: object) -> None:
+        """End the waits of `owner` now."""
+        with self._changed:
+            for entry in [entry for entry in self._due if entry[2].owner is owner]:
+                self._due.remove(entry)
+                heapq.heapify(self._due)
+                self._running_actors += 1
+                entry[2].woken.set()
+
+    def after(self, seconds: float, action: Callable[[], object]) -> None:
+        """Run `action` once, `seconds` from now, while everyone else waits."""
+        with self._changed:
+            self._push(seconds, _Due(action=lambda: (action(), None)[1]))
+
+    def actor_begins(self) -> None:
+        """Count one more actor. Call it before the actor's thread starts."""
+        with self._changed:
+            self._running_actors += 1
+
+    def actor_ends(self) -> None:
+        """Count one actor less."""
+        with self._changed:
+            self._running_actors -= 1
+            self._changed.notify_all()
+        self._move_on()
+
+    def wait_for(self, condition: Callable[[], bool], *, real_seconds: float = REAL_SECONDS_LIMIT) -> bool:
+        """Let time pass until an actor's end, or an action, makes `condition` true. False when it stayed false."""
+        with self._changed:
+            self._running_actors -= 1
+        try:
+            self._move_on()
+            with self._changed:
+                came_true = self._changed.wait_for(lambda: bool(self.faults) or condition(), timeout=real_seconds)
+        finally:
+            with self._changed:
+                self._running_actors += 1
+        if self.faults:
+            raise self.faults.pop(0)
+        return came_true
+
+    def _push(self, seconds: float, due: _Due) -> None:
+        moment = self.now() + timedelta(seconds=seconds)
+        heapq.heappush(self._due, (moment, next(self._sequence), due))
+
+    def _move_on(self) -> None:
+        """Jump to what is due next, for as long as nobody runs."""
+        while True:
+            with self._changed:
+                if self._running_actors > 0 or not self._due or self._stopped:
+                    return
+                moment, _, due = heapq.heappop(self._due)
+                assert self._hands is not None, "the clock is not started"
+                if moment > self.now():
+                    self._hands.move_to(moment, tick=False)
+                self._running_actors += 1
+                due.woken.set()
+                if due.action is None:
+                    return
+            try:
+                due.action()
+            except Exception as fault:  # it belongs to the test, not to the actor whose thread it happened to run on
+                self.faults.append(fault)
+            finally:
+                with self._changed:
+                    self._running_actors -= 1
+                    self._changed.notify_all()
