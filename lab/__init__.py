@@ -1,0 +1,48 @@
+"""The whole application on one machine: an emulated cloud, an outage, and what became of it.
+
+``python -m lab demo`` builds and deploys the repository's own template with the real ``sam build`` and
+``sam deploy`` against an emulator (ministack, permissions enforced), sends orders, breaks their consumer, mends it,
+and watches the breaker do its work. Every figure it prints is in *real-equivalent* seconds: the emulator runs
+``scale`` times faster than AWS would, so a wall second stands for ``scale`` seconds.
+
+The parts, from the outside in:
+
+===================  ==============================================================================================
+``cli``              ``python -m lab``: reads the options, runs the demo, says what broke.
+``options``          What the demo may be asked for, and the rules that refuse the rest.
+``demo``             The demo itself: set up, outage, summary, picture.
+``session``          ``Lab``: the one object that tests and the demo use. Start, deploy, clients, outage, stop.
+``emulator``         ministack in a process of its own, on a free port, with a root key and nobody's real credentials.
+``emulated_cloud``   The program that this process runs: ministack, and Lambda's metrics for batches from a queue.
+``leash``            Runs a program so that it and all its children end when the lab does, however the lab ends.
+``deployment``       ``sam build``, ``sam deploy``, the stack's outputs and resources.
+``template``         Reads template.yaml, with CloudFormation's short tags, and resolves what the alarm refers to.
+``metric_math``      CloudWatch's metric math, the small part that an error rate needs. Anything else is an error.
+``alarm``            CloudWatch's rules for an alarm: M out of N, missing data, reasons, the event's shape.
+``alarm_stand_in``   The loop that applies them to the emulator's metrics and delivers the event.
+``event_delivery``   EventBridge's side: which rules match, and what their input transformers make of the event.
+``orders``           What is sent: realistic orders, and the sender that keeps a steady rate.
+``outage``           The phases: healthy, outage, fixed, drained. Ends in an ``OutageResult``.
+``observation``      Samples of circuit, mapping, queues, ledger, metrics and the running step.
+``accounting``       Sent minus processed minus waiting minus dead-lettered: what was lost. Pure.
+``timeline``         The live view in a terminal, and plain lines elsewhere.
+``summary``          The table at the end.
+``picture``          The picture of the outage.
+===================  ==============================================================================================
+
+What the emulator cannot show, and what the lab does about it:
+
+* CloudWatch evaluates no metric math there, and an alarm's event cannot be put on the bus. So the lab stands in for
+  CloudWatch's evaluator: it reads the alarm from template.yaml and applies the alarm's own expression, period,
+  datapoints and missing-data rule, with CloudWatch's delay before a datapoint can be seen (90 s, scaled).
+* ministack publishes Lambda's metrics for direct calls alone. The lab adds those of a mapping's batches.
+* A mapping changes at once: there is no ``Disabling`` or ``Enabling`` and no refusal while it changes.
+* The poller runs at most 5 batches at a time and rests for a wall second after a failed batch. So failed calls
+  during an outage are fewer than they would be on AWS at the same scale, and a backlog drains at a different rate.
+* A handler's exception arrives at the state machine as ``Runtime.HandlerError``, whatever its class.
+* Functions are warm processes of one machine. A cold start there costs ``scale`` times what it costs on AWS.
+* Changing a function's configuration ends its processes, also those that are at work: such a call fails, and an order
+  that it had just processed is processed again.
+* Waits of the state machine are scaled by the emulator; durations held by SQS and Lambda (visibility timeout,
+  function timeout, message delays) are scaled by the lab through the stack's parameters.
+"""

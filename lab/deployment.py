@@ -1,0 +1,165 @@
+"""The real ``sam build`` and ``sam deploy``, against the emulated cloud."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lab.clock import Scale
+from lab.emulator import REGION, Emulator
+from lab.leash import LeashedProcess
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
+
+# AWS's own defaults in template.yaml are right for AWS. These are held by SQS and Lambda, not by the state machine's
+# waits, so the lab has to divide them by the scale itself.
+_SCALED_PARAMETERS = {"QueueVisibilityTimeoutSeconds": 1, "RejitterSeconds": 0, "TargetTimeoutSeconds": 3}
+
+
+class DeploymentFailed(RuntimeError):
+    """sam ended with an error. The message holds the end of its output."""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A deployed stack."""
+
+    name: str
+    outputs: Mapping[str, str]
+    resources: Mapping[str, str]
+    parameters: Mapping[str, str]
+
+
+def runtime_name() -> str:
+    """The Lambda runtime of this interpreter: the emulator runs functions with it."""
+    return f"python{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def lab_parameters(template: Mapping[str, Mapping[str, object]], scale: Scale, alarm_name: str) -> dict[str, str]:
+    """The parameters that the lab sets, where the template declares them.
+
+    Durations that SQS and Lambda hold are divided by the scale; the alarm is the one that the lab evaluates; the
+    runtime is the interpreter at hand.
+    """
+    declared = template.get("Parameters", {})
+    chosen = {"AlarmName": alarm_name, "Runtime": runtime_name()}
+    for name, least in _SCALED_PARAMETERS.items():
+        spec = declared.get(name)
+        if isinstance(spec, Mapping) and "Default" in spec:
+            chosen[name] = str(scale.whole_wall_seconds(float(str(spec["Default"])), at_least=least))
+    return {name: value for name, value in chosen.items() if name in declared}
+
+
+class Deployment:
+    """Builds a template once and deploys it as a stack.
+
+    Parameters
+    ----------
+    template
+        The template file. sam is run in its directory.
+    work_dir
+        Where the build and sam's logs go.
+    """
+
+    def __init__(
+        self, template: Path, work_dir: Path, emulator: Emulator, cloudformation: CloudFormationClient
+    ) -> None:
+        self._template = template
+        self._work_dir = work_dir
+        self._build_dir = work_dir / "build"
+        self._emulator = emulator
+        self._cloudformation = cloudformation
+
+    def build(self) -> None:
+        """Run ``sam build`` into the work directory.
+
+        Raises
+        ------
+        DeploymentFailed
+            With the end of sam's output.
+        """
+        self._sam(
+            "build",
+            "--template-file", str(self._template),
+            "--build-dir", str(self._build_dir),
+            "--parameter-overrides", f"Runtime={runtime_name()}",
+            "--region", REGION,
+        )  # fmt: skip
+
+    def deploy(self, stack_name: str, parameters: Mapping[str, str], bucket: str) -> Stack:
+        """Run ``sam deploy`` on what ``build`` made. Also updates a stack that is there.
+
+        Raises
+        ------
+        DeploymentFailed
+            With the end of sam's output: CloudFormation's reason for a roll-back is in it.
+        """
+        overrides = [f"{name}={value}" for name, value in parameters.items()]
+        self._sam(
+            "deploy",
+            "--template-file", str(self._build_dir / "template.yaml"),
+            "--stack-name", stack_name,
+            "--s3-bucket", bucket,
+            "--region", REGION,
+            "--capabilities", "CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND",
+            "--no-confirm-changeset", "--no-fail-on-empty-changeset", "--no-progressbar", "--disable-rollback",
+            *(["--parameter-overrides", *overrides] if overrides else []),
+        )  # fmt: skip
+        return self.describe(stack_name)
+
+    def describe(self, stack_name: str) -> Stack:
+        """A stack's outputs, physical ids and parameters."""
+        stack = self._cloudformation.describe_stacks(StackName=stack_name)["Stacks"][0]
+        pages = self._cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack_name)
+        return Stack(
+            name=stack_name,
+            outputs={item["OutputKey"]: item["OutputValue"] for item in stack.get("Outputs", [])},
+            resources={
+                item["LogicalResourceId"]: item["PhysicalResourceId"]
+                for page in pages
+                for item in page["StackResourceSummaries"]
+                if "PhysicalResourceId" in item
+            },
+            parameters={item["ParameterKey"]: item["ParameterValue"] for item in stack.get("Parameters", [])},
+        )
+
+    def _sam(self, command: str, *arguments: str) -> None:
+        sam = shutil.which("sam", path=_search_path(self._work_dir))
+        if sam is None:
+            raise DeploymentFailed("sam is not installed: aws-sam-cli must be in the environment of this interpreter")
+        self._run(command, [sam, command, *arguments])
+
+    def _run(self, name: str, command: Sequence[str]) -> None:
+        env = {**self._emulator.client_env(), "PATH": _search_path(self._work_dir)}
+        log = self._work_dir / f"sam-{name}.log"
+        process = LeashedProcess(command, env=env, log=log, cwd=self._template.parent)
+        try:
+            code = process.wait()
+        finally:
+            process.end()
+        if code:
+            self._emulator.require_running()
+            raise DeploymentFailed(f"sam {name} ended with {code}. The end of {log}:\n{process.tail()}")
+
+
+def _search_path(work_dir: Path) -> str:
+    """A PATH on which sam and the runtime's own interpreter are found.
+
+    ``sam build`` looks for ``python3.x``. An environment without that name gets a small script in its place.
+    """
+    beside = Path(sys.executable).parent
+    parts = [str(beside)]
+    if not (beside / runtime_name()).exists():
+        shims = work_dir / "bin"
+        shims.mkdir(exist_ok=True)
+        shim = shims / runtime_name()
+        shim.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+        shim.chmod(0o755)
+        parts.append(str(shims))
+    return os.pathsep.join([*parts, os.environ.get("PATH", os.defpath)])

@@ -1,0 +1,282 @@
+"""``Lab``: the emulated cloud with the application in it, as one object.
+
+Example
+-------
+>>> with Lab(scale=10) as lab:                      # doctest: +SKIP
+...     lab.deploy({"Recovery": "REJITTER"})
+...     lab.start_alarm()
+...     result = lab.run_outage(OutagePlan(outage=300))
+...     assert result.broken_promises() == []
+...     lab.delete_stack()
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import boto3
+import botocore.session
+from botocore.config import Config
+
+from lab.alarm import AlarmDefinition, read_alarm
+from lab.alarm_stand_in import CLOUDWATCH_DELAY_SECONDS, AlarmStandIn
+from lab.clock import Scale
+from lab.deployment import Deployment, Stack, lab_parameters
+from lab.emulator import ACCOUNT_ID, REGION, ROOT_KEY, ROOT_SECRET, Emulator
+from lab.event_delivery import EventDelivery
+from lab.observation import Eyes, Places
+from lab.outage import Outage, OutagePlan, OutageResult
+from lab.template import Resolver, load_template, parameter_values
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+LAB_DIR = REPOSITORY / ".lab"
+STACK_NAME = "sqs-circuit-breaker-lab"
+ALARM_NAME = "lab-error-rate"
+ALARM_LOGICAL_ID = "ErrorRateAlarm"
+_BUCKET = "lab-artifacts"
+
+
+class StackNotDeleted(RuntimeError):
+    """CloudFormation could not delete the stack."""
+
+
+class Lab:
+    """An emulated cloud of one's own. Use as a context manager: leaving it ends every process.
+
+    Parameters
+    ----------
+    scale
+        How many times faster than AWS it runs. Must divide the alarm's period.
+    template
+        The template to deploy.
+    work_dir
+        Where builds, logs and temporary files go. A new directory under ``.lab/runs`` by default. Logs stay, the rest
+        is removed at the end.
+    """
+
+    def __init__(
+        self, *, scale: int = 10, template: Path = REPOSITORY / "template.yaml", work_dir: Path | None = None
+    ) -> None:
+        self.scale = Scale(scale)
+        self.template = template
+        self.work_dir = work_dir or _new_work_dir()
+        self.work_dir.mkdir(parents=True, exist_ok=True)
+        self.emulator = Emulator(self.work_dir, self.scale)
+        self._clients: dict[str, Any] = {}
+        self._deployment: Deployment | None = None
+        self._stack: Stack | None = None
+        self._alarm: AlarmStandIn | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start the emulated cloud."""
+        self.emulator.start()
+        self.client("s3").create_bucket(Bucket=_BUCKET)
+
+    def stop(self) -> None:
+        """End the stand-in, the emulated cloud and its functions. Safe to call twice."""
+        try:
+            self.stop_alarm()
+        finally:
+            self.emulator.stop()
+            for left_over in ("build", "tmp"):
+                shutil.rmtree(self.work_dir / left_over, ignore_errors=True)
+
+    def client(self, service: str) -> Any:
+        """A boto3 client for the emulated cloud, as its root user. Nothing of the caller's AWS configuration is used."""
+        if service not in self._clients:
+            self._clients[service] = _isolated_session().client(
+                service,  # type: ignore[call-overload]
+                endpoint_url=self.emulator.endpoint,
+                config=Config(
+                    retries={"max_attempts": 3, "mode": "standard"},
+                    connect_timeout=5,
+                    read_timeout=30,
+                    max_pool_connections=20,
+                ),
+            )
+        return self._clients[service]
+
+    def build(self) -> None:
+        """Run ``sam build``. ``deploy`` does it the first time if nobody did."""
+        self._deployment = Deployment(self.template, self.work_dir, self.emulator, self.client("cloudformation"))
+        self._deployment.build()
+
+    def deploy(self, parameters: Mapping[str, str] | None = None) -> Stack:
+        """Run ``sam deploy``: creates the stack, or updates it.
+
+        Parameters
+        ----------
+        parameters
+            Parameters of the template. They win over those that the lab sets: the runtime, the alarm's name, and
+            durations that have to be scaled by hand.
+        """
+        if self._deployment is None:
+            self.build()
+        assert self._deployment is not None
+        own = lab_parameters(load_template(self.template), self.scale, ALARM_NAME)
+        self._stack = self._deployment.deploy(STACK_NAME, {**own, **(parameters or {})}, _BUCKET)
+        return self._stack
+
+    @property
+    def stack(self) -> Stack:
+        """The deployed stack: outputs, physical ids, parameters."""
+        if self._stack is None:
+            raise RuntimeError("nothing is deployed yet: call deploy() first")
+        return self._stack
+
+    @property
+    def places(self) -> Places:
+        """Where the deployed application's parts are."""
+        outputs = self.stack.outputs
+        return Places(
+            queue_url=outputs["QueueUrl"],
+            dead_letter_queue_url=outputs["DeadLetterQueueUrl"],
+            function_name=outputs["TargetFunctionName"],
+            ledger_table=outputs["LedgerTableName"],
+            mapping_id=outputs["MappingId"],
+            state_machine_arn=outputs["StateMachineArn"],
+            circuit_table=outputs["CircuitTableName"],
+            circuit=outputs["CircuitName"],
+        )
+
+    def eyes(self) -> Eyes:
+        """The clients that an observer looks through."""
+        return Eyes(
+            sqs=self.client("sqs"),
+            functions=self.client("lambda"),
+            tables=self.client("dynamodb"),
+            states=self.client("stepfunctions"),
+            metrics=self.client("cloudwatch"),
+            peek=self.emulator.waiting_messages,
+        )
+
+    def alarm_definition(self) -> AlarmDefinition:
+        """The built-in alarm as template.yaml declares it, resolved for the deployed stack."""
+        template = load_template(self.template)
+        resolver = Resolver(
+            template=template,
+            parameters=parameter_values(template, self.stack.parameters),
+            resources=self.stack.resources,
+            pseudo={
+                "AWS::AccountId": ACCOUNT_ID,
+                "AWS::Partition": "aws",
+                "AWS::Region": REGION,
+                "AWS::StackName": self.stack.name,
+                "AWS::URLSuffix": "amazonaws.com",
+            },
+        )
+        return read_alarm(resolver.resolve(template["Resources"][ALARM_LOGICAL_ID]["Properties"]))
+
+    def start_alarm(self, *, delay_seconds: float = CLOUDWATCH_DELAY_SECONDS) -> AlarmStandIn:
+        """Begin to evaluate the alarm in CloudWatch's place.
+
+        Parameters
+        ----------
+        delay_seconds
+            How long after its period a datapoint can be seen, in real-equivalent seconds.
+        """
+        self.stop_alarm()
+        self._alarm = AlarmStandIn(
+            self.alarm_definition(),
+            ALARM_NAME,
+            cloudwatch=self.client("cloudwatch"),
+            delivery=EventDelivery(self.client("events"), self.client("stepfunctions")),
+            scale=self.scale,
+            delay_seconds=delay_seconds,
+        )
+        self._alarm.start()
+        return self._alarm
+
+    def stop_alarm(self) -> None:
+        if self._alarm is not None:
+            self._alarm.stop()
+
+    def alarm_state(self) -> str:
+        return self._alarm.state.value if self._alarm is not None else "-"
+
+    def run_outage(self, plan: OutagePlan, on_tick: Callable[[Outage], None] = lambda outage: None) -> OutageResult:
+        """Stage an outage and wait until its backlog is drained."""
+        return Outage(self, plan, on_tick).run()
+
+    def set_should_error(self, failing: bool) -> None:
+        """Break or mend the example target. Its other environment variables stay."""
+        functions, name = self.client("lambda"), self.places.function_name
+        variables = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+        functions.update_function_configuration(
+            FunctionName=name, Environment={"Variables": {**variables, "SHOULD_ERROR": str(failing).lower()}}
+        )
+        functions.get_waiter("function_updated_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
+
+    def mapping_state(self) -> str:
+        """The mapping's state now. Works after the circuit is gone, as long as the mapping is there."""
+        state: str = self.client("lambda").get_event_source_mapping(UUID=self.places.mapping_id)["State"]
+        return state
+
+    def delete_stack(self, *, within_seconds: float = 60) -> None:
+        """Delete the stack and wait until it is gone.
+
+        Raises
+        ------
+        StackNotDeleted
+            With CloudFormation's reason.
+        """
+        cloudformation, name = self.client("cloudformation"), self.stack.name
+        stack_id = cloudformation.describe_stacks(StackName=name)["Stacks"][0]["StackId"]
+        cloudformation.delete_stack(StackName=name)
+        deadline = time.monotonic() + within_seconds
+        while True:
+            # By its id: a deleted stack cannot be found by its name any more.
+            stack = cloudformation.describe_stacks(StackName=stack_id)["Stacks"][0]
+            status = stack["StackStatus"]
+            if status == "DELETE_COMPLETE":
+                return
+            if status == "DELETE_FAILED" or time.monotonic() > deadline:
+                raise StackNotDeleted(f"{name} is {status}: {stack.get('StackStatusReason', 'no reason given')}")
+            time.sleep(0.2)
+
+    def require_working(self) -> None:
+        """Raise if the emulated cloud or the alarm's stand-in has ended by itself."""
+        self.emulator.require_running()
+        if self._alarm is not None:
+            self._alarm.require_working()
+
+
+def _new_work_dir() -> Path:
+    """A directory that no other run has, even one started in the same second."""
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    return LAB_DIR / "runs" / f"{stamp}-{os.getpid()}"
+
+
+def _isolated_session() -> boto3.Session:
+    """A session that reads neither AWS_PROFILE nor the configuration files of the person who runs the lab."""
+    core = botocore.session.Session(
+        session_vars={
+            "profile": (None, None, None, None),
+            "config_file": (None, None, os.devnull, None),
+            "credentials_file": (None, None, os.devnull, None),
+        }
+    )
+    return boto3.Session(
+        botocore_session=core,
+        aws_access_key_id=ROOT_KEY,
+        aws_secret_access_key=ROOT_SECRET,
+        region_name=REGION,
+    )
