@@ -1,0 +1,129 @@
+"""Says what changed: one log line, one metric and one event for each change.
+
+The event is described by `ANNOUNCEMENT_VERSION`. A failure to announce never stops the breaker, and shows: as an
+error in the log and as the metric AnnouncementFailed.
+"""
+
+import json
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools import Logger, single_metric
+from aws_lambda_powertools.metrics import MetricUnit
+from botocore.exceptions import BotoCoreError, ClientError
+
+from breaker import clients, clock
+
+if TYPE_CHECKING:
+    from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef
+
+ANNOUNCEMENT_VERSION = "1"
+EVENT_SOURCE = "sqs-circuit-breaker"
+EVENT_DETAIL_TYPE = "Circuit State Change"
+METRIC_NAMESPACE = "SqsCircuitBreaker"
+
+logger = Logger()
+
+
+class Change(StrEnum):
+    """What can be announced."""
+
+    OPENED = "OPENED"
+    PROBED = "PROBED"
+    HALF_OPEN = "HALF_OPEN"
+    CLOSED = "CLOSED"
+    GAVE_UP = "GAVE_UP"
+    HANDED_OVER = "HANDED_OVER"
+    STAYED_CLOSED = "STAYED_CLOSED"
+    WOULD_OPEN = "WOULD_OPEN"
+    BREAKER_FAILED = "BREAKER_FAILED"
+
+
+_METRICS = {
+    Change.OPENED: "CircuitOpened",
+    Change.PROBED: "Probed",
+    Change.HALF_OPEN: "CircuitHalfOpen",
+    Change.CLOSED: "CircuitClosed",
+    Change.GAVE_UP: "GaveUp",
+    Change.HANDED_OVER: "HandedOver",
+    Change.STAYED_CLOSED: "StayedClosed",
+    Change.WOULD_OPEN: "WouldOpen",
+    Change.BREAKER_FAILED: "BreakerFailed",
+}
+
+
+@dataclass(frozen=True)
+class Announcement:
+    """One change of a circuit.
+
+    Attributes
+    ----------
+    sequence
+        Position within the circuit's history; a step that is retried repeats its number, so a reader can drop
+        repetitions. 0 where nothing was written.
+    before, after
+        The circuit's states.
+    reason
+        One line for people. Never content of a message, nor the target's error text.
+    """
+
+    circuit: str
+    incident: str
+    sequence: int
+    change: Change
+    before: str
+    after: str
+    reason: str
+    details: dict[str, Any] = field(default_factory=dict)
+
+    def detail(self) -> dict[str, Any]:
+        """Return the event's detail."""
+        return {
+            "version": ANNOUNCEMENT_VERSION,
+            "circuit": self.circuit,
+            "incident": self.incident,
+            "sequence": self.sequence,
+            "change": self.change.value,
+            "from": self.before,
+            "to": self.after,
+            "reason": self.reason,
+            "at": clock.iso(clock.now()),
+            **self.details,
+        }
+
+
+def announce(announcement: Announcement) -> None:
+    """Write the log line, the metric and the event. Never raises for an event that could not be sent."""
+    detail = announcement.detail()
+    logger.info(f"{announcement.change}: {announcement.reason}", extra=detail)
+    count(_METRICS[announcement.change], announcement.circuit)
+    _put_event(detail)
+
+
+def count(metric: str, circuit: str, value: float = 1) -> None:
+    """Write one metric of this circuit, in CloudWatch's embedded metric format."""
+    with single_metric(
+        name=metric,
+        unit=MetricUnit.Count,
+        value=value,
+        namespace=METRIC_NAMESPACE,
+        default_dimensions={"circuit": circuit},
+    ):
+        pass
+
+
+def _put_event(detail: dict[str, Any]) -> None:
+    entry: PutEventsRequestEntryTypeDef = {
+        "Source": EVENT_SOURCE,
+        "DetailType": EVENT_DETAIL_TYPE,
+        "Detail": json.dumps(detail),
+    }
+    try:
+        answer = clients.events().put_events(Entries=[entry])
+        failure = answer["Entries"][0].get("ErrorCode") if answer.get("FailedEntryCount") else None
+    except (ClientError, BotoCoreError) as error:
+        failure = type(error).__name__
+    if failure:
+        logger.error("the event could not be sent", extra={"error_code": failure, "change": detail["change"]})
+        count("AnnouncementFailed", detail["circuit"])

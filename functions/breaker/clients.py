@@ -1,0 +1,66 @@
+"""boto3 clients, each made once a module and kept for the life of the execution environment."""
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch import CloudWatchClient
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_stepfunctions import SFNClient
+else:
+    # The stubs are for the type checker only and are not in the package.
+    CloudWatchClient = DynamoDBClient = EventBridgeClient = LambdaClient = SQSClient = SFNClient = Any
+
+_CONFIG = Config(connect_timeout=5, read_timeout=30, retries={"mode": "standard", "total_max_attempts": 5})
+
+
+@cache
+def cloudwatch() -> CloudWatchClient:
+    """Return the CloudWatch client."""
+    return boto3.client("cloudwatch", config=_CONFIG)
+
+
+@cache
+def dynamodb() -> DynamoDBClient:
+    """Return the DynamoDB client."""
+    return boto3.client("dynamodb", config=_CONFIG)
+
+
+@cache
+def events() -> EventBridgeClient:
+    """Return the EventBridge client. It gives up soon: an announcement must not hold the breaker up."""
+    return boto3.client("events", config=Config(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 3}))
+
+
+@cache
+def lambda_control() -> LambdaClient:
+    """Return the Lambda client for event source mappings."""
+    return boto3.client("lambda", config=_CONFIG)
+
+
+@cache
+def lambda_invoke() -> LambdaClient:
+    """Return the Lambda client that invokes targets.
+
+    One attempt, and a read timeout above the longest target timeout (840 s): a retry by the SDK would run the target
+    twice for one probe.
+    """
+    return boto3.client("lambda", config=Config(connect_timeout=5, read_timeout=870, retries={"total_max_attempts": 1}))
+
+
+@cache
+def sqs() -> SQSClient:
+    """Return the SQS client."""
+    return boto3.client("sqs", config=_CONFIG)
+
+
+@cache
+def stepfunctions() -> SFNClient:
+    """Return the Step Functions client."""
+    return boto3.client("stepfunctions", config=_CONFIG)

@@ -1,0 +1,169 @@
+"""Tries messages on the target and settles them: receive, invoke, judge, then delete or keep hidden.
+
+All of it happens inside one handler, because no message content may enter the execution's state: bodies reach 1 MiB,
+the state holds 256 KiB, and what is in it is on display in the history.
+"""
+
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from breaker import clock, source_queue
+from breaker.circuit_table import CircuitTable, chunks_of
+from breaker.holding import (
+    MAX_HOLD_SECONDS,
+    HeldMessage,
+    hide_for_seconds,
+    may_hold_another,
+    next_to_try,
+    to_hand_back,
+)
+from breaker.lambda_record import record_of
+from breaker.state_document import Circuit
+from breaker.target import try_message
+from breaker.verdict import Verdict
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_sqs import SQSClient
+
+# Covers what a try needs beside the target's own time: storing the content, the invocation's way there and back.
+TRY_OVERHEAD_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Try:
+    """One message tried on the target.
+
+    Attributes
+    ----------
+    received
+        True when the message was received for this try, so that one of its receives was used.
+    """
+
+    message: HeldMessage
+    verdict: Verdict
+    received: bool
+
+
+@dataclass(frozen=True)
+class Prober:
+    """Tries the messages of one circuit for its owner."""
+
+    circuit: Circuit
+    owner: str
+    table: CircuitTable
+    sqs: "SQSClient"
+    invoker: "LambdaClient"
+
+    def live_messages(self) -> tuple[list[HeldMessage], int]:
+        """Return the held messages, and how many more there were whose hold has ended.
+
+        Those are the queue's again, so they are forgotten here.
+        """
+        now = int(clock.now().timestamp())
+        held = self.table.held(self.circuit.name)
+        ended = [message for message in held if message.hold_ends - self._try_seconds() <= now]
+        for message in ended:
+            self.table.let_go(self.circuit.name, message, owner=self.owner)
+        return [message for message in held if message not in ended], len(ended)
+
+    def try_one(self, held: list[HeldMessage]) -> Try | None:
+        """Try one message, a new one if possible; None where there is none to try.
+
+        A message that was processed is deleted. One that was not stays hidden, with all the others held.
+        """
+        message, record, received = self._choose(held)
+        if message is None or record is None:
+            self._keep_hidden(held)
+            return None
+        verdict = self.try_record(message, record)
+        others = [other for other in held if other.message_id != message.message_id]
+        if not verdict.processed:
+            message = replace(message, tries=message.tries + 1, last_tried=int(clock.now().timestamp()))
+            self.table.hold(self.circuit.name, message, owner=self.owner)
+            others.append(message)
+        self._keep_hidden(others)
+        return Try(message, verdict, received)
+
+    def try_held(self, message: HeldMessage) -> Verdict | None:
+        """Try a held message once more and delete it if it is processed. None where its content is not stored."""
+        record = self._stored_record(message)
+        return self.try_record(message, record) if record is not None else None
+
+    def try_record(self, message: HeldMessage, record: dict[str, Any]) -> Verdict:
+        """Try a held message whose content is at hand and delete it if it is processed."""
+        verdict = try_message(self.invoker, self.circuit, record)
+        if verdict.processed:
+            self._settle_processed(message)
+        return verdict
+
+    def hold(self, received: dict[str, Any]) -> tuple[HeldMessage, dict[str, Any]]:
+        """Write a message that was just received into the table, and return it with its Lambda record."""
+        record = record_of(received, queue_arn=self.circuit.queue_arn)
+        content = json.dumps(record).encode() if self.circuit.settings["StoreHeldMessages"] else None
+        message = HeldMessage(
+            message_id=received["MessageId"],
+            receipt_handle=received["ReceiptHandle"],
+            receive_count=source_queue.receive_count(received),
+            hold_ends=int(clock.now().timestamp()) + MAX_HOLD_SECONDS,
+            chunks=len(chunks_of(content)),
+        )
+        self.table.hold(self.circuit.name, message, owner=self.owner, content=content)
+        return message, record
+
+    def _settle_processed(self, message: HeldMessage) -> None:
+        # The only place where the breaker deletes a message that it tried.
+        source_queue.delete(self.sqs, self.circuit.queue_url, message.receipt_handle)
+        self.table.let_go(self.circuit.name, message, owner=self.owner)
+
+    def _choose(self, held: list[HeldMessage]) -> tuple[HeldMessage | None, dict[str, Any] | None, bool]:
+        most = self.circuit.settings["MaxHeldMessages"]
+        if not self.circuit.settings["StoreHeldMessages"]:
+            self._make_room(held, most)
+        if may_hold_another(held, max_held=most):
+            received = source_queue.receive(
+                self.sqs, self.circuit.queue_url, most=1, visibility_seconds=self._try_seconds()
+            )
+            if received:
+                return *self.hold(received[0]), True
+        message = next_to_try(held)
+        return message, self._stored_record(message) if message else None, False
+
+    def _make_room(self, held: list[HeldMessage], most: int) -> None:
+        message = to_hand_back(held, max_held=most, max_receive_count=self.circuit.max_receive_count)
+        if message is not None:
+            source_queue.hide(self.sqs, self.circuit.queue_url, [(message.receipt_handle, 0)])
+            self.table.let_go(self.circuit.name, message, owner=self.owner)
+            held.remove(message)
+
+    def _stored_record(self, message: HeldMessage) -> dict[str, Any] | None:
+        content = self.table.content(self.circuit.name, message)
+        if content is None:
+            return None
+        record: dict[str, Any] = json.loads(content)
+        return record
+
+    def _keep_hidden(self, held: list[HeldMessage]) -> None:
+        now = int(clock.now().timestamp())
+        visibilities = [
+            (
+                message.receipt_handle,
+                hide_for_seconds(
+                    message,
+                    now=now,
+                    longest_wait=max(
+                        self.circuit.settings["MaxProbeIntervalSeconds"], self.circuit.settings["FirstProbeSeconds"]
+                    ),
+                    target_timeout=self.circuit.target_timeout_seconds,
+                ),
+            )
+            for message in held
+        ]
+        still_hidden = source_queue.hide(self.sqs, self.circuit.queue_url, visibilities) if held else []
+        for message, hidden in zip(held, still_hidden, strict=True):
+            if not hidden:
+                self.table.let_go(self.circuit.name, message, owner=self.owner)
+
+    def _try_seconds(self) -> int:
+        return self.circuit.target_timeout_seconds + TRY_OVERHEAD_SECONDS

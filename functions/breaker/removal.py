@@ -1,0 +1,94 @@
+"""Takes a circuit away, at any moment of an incident: the pipeline goes on as if it had never been there."""
+
+from typing import TYPE_CHECKING
+
+from aws_lambda_powertools import Logger
+from botocore.exceptions import ClientError
+
+from breaker import clock, source_queue
+from breaker.circuit_table import CircuitState, CircuitTable, Record
+from breaker.errors import MappingNotSettled
+from breaker.mapping import read_mapping, switch_mapping
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_stepfunctions import SFNClient
+
+logger = Logger()
+
+_POLL_SECONDS = 3
+# Enabling takes well under a minute as far as is known; the rest is for a mapping busy with other changes.
+_LONGEST_WAIT_SECONDS = 600
+
+
+def remove_circuit(
+    table: CircuitTable,
+    record: Record,
+    *,
+    remover: str,
+    sqs: "SQSClient",
+    functions: "LambdaClient",
+    stepfunctions: "SFNClient",
+) -> None:
+    """Stop a running incident, hand held messages back, leave the mapping enabled, forget the circuit.
+
+    A CLOSED circuit's mapping is not touched: if it is disabled, somebody else did that.
+
+    Raises
+    ------
+    MappingNotSettled
+        The mapping could not be enabled in time. The circuit is kept, so that removing it can be tried again.
+    """
+    name = record.circuit.name
+    # First, so that a step still under way loses its claim before anything is handed back.
+    table.seize(name, owner=remover)
+    for execution in (record.owner, record.successor):
+        _stop(stepfunctions, execution)
+    _hand_back(table, record, remover=remover, sqs=sqs)
+    if record.state is not CircuitState.CLOSED or record.intent:
+        _enable(functions, record.circuit.mapping_id)
+    table.release_mapping(record.circuit.mapping_id, circuit=name)
+    table.remove(name)
+
+
+def _stop(stepfunctions: "SFNClient", execution: str) -> None:
+    if ":execution:" not in execution:
+        return
+    try:
+        stepfunctions.stop_execution(executionArn=execution, error="CircuitRemoved", cause="the circuit was removed")
+    except stepfunctions.exceptions.ExecutionDoesNotExist:
+        logger.info("the owner's execution is gone already", extra={"execution": execution})
+
+
+def _hand_back(table: CircuitTable, record: Record, *, remover: str, sqs: "SQSClient") -> None:
+    held = table.held(record.circuit.name)
+    # One whose next receive would dead-letter it is shown too: its only other way out is the same, hours later.
+    try:
+        source_queue.hide(sqs, record.circuit.queue_url, [(message.receipt_handle, 0) for message in held])
+    except ClientError as error:
+        # A queue that is gone holds nothing back; the circuit must still be removable.
+        logger.warning("held messages could not be shown", extra={"error": error.response["Error"]["Code"]})
+    for message in held:
+        table.let_go(record.circuit.name, message, owner=remover)
+
+
+def _enable(functions: "LambdaClient", mapping_id: str) -> None:
+    deadline = clock.now().timestamp() + _LONGEST_WAIT_SECONDS
+    while True:
+        try:
+            mapping = read_mapping(functions, mapping_id)
+            if mapping.state == "Enabled":
+                return
+            if not mapping.is_on:
+                switch_mapping(functions, mapping_id, enabled=True)
+        except functions.exceptions.ResourceNotFoundException:
+            logger.info("the mapping is gone already", extra={"mapping": mapping_id})
+            return
+        except MappingNotSettled:
+            logger.info("the mapping is busy", extra={"mapping": mapping_id})
+        if clock.now().timestamp() > deadline:
+            raise MappingNotSettled(
+                f"MappingId: {mapping_id!r} could not be enabled within {_LONGEST_WAIT_SECONDS} s; try again"
+            )
+        clock.sleep(_POLL_SECONDS)

@@ -1,0 +1,59 @@
+"""A circuit's settings: read from the strings CloudFormation sends, checked against the one JSON Schema."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from aws_lambda_powertools.utilities.validation import SchemaValidationError, validate
+
+from breaker.errors import InvalidSetting
+
+SCHEMA: dict[str, Any] = json.loads(Path(__file__).with_name("settings.schema.json").read_text())
+_PROPERTIES: dict[str, dict[str, Any]] = SCHEMA["properties"]
+
+
+def read_settings(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """Check `properties` and return them typed, with the defaults of the schema filled in.
+
+    CloudFormation hands every number and boolean of a custom resource over as a string, so strings are read as the
+    type the schema asks for.
+
+    Raises
+    ------
+    InvalidSetting
+        A setting is missing, unknown, mistyped or out of range. The message names field, value and rule.
+    """
+    unknown = sorted(set(properties) - set(_PROPERTIES))
+    if unknown:
+        field = unknown[0]
+        raise InvalidSetting(f"{field}: {properties[field]!r} is not a setting; known are {', '.join(_PROPERTIES)}")
+    for field in SCHEMA["required"]:
+        if field not in properties:
+            raise InvalidSetting(f"{field}: missing; {_PROPERTIES[field]['description']}")
+    typed = {field: _typed(field, value) for field, value in properties.items()}
+    try:
+        checked = validate(event=typed, schema=SCHEMA)
+    except SchemaValidationError as error:
+        field = str(error.name or "").rpartition(".")[2]
+        rule = str(error.validation_message or "").replace(f"{error.name} ", "", 1)
+        raise InvalidSetting(f"{field}: {error.value!r} {rule}. {_PROPERTIES[field]['description']}") from None
+    assert isinstance(checked, dict)
+    return checked
+
+
+def _typed(field: str, value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    kind = _PROPERTIES[field]["type"]
+    try:
+        if kind == "integer":
+            return int(value)
+        if kind == "number":
+            return float(value)
+        if kind == "boolean":
+            return {"true": True, "false": False}[value.lower()]
+    except (ValueError, KeyError):
+        rule = "true or false" if kind == "boolean" else f"of type {kind}"
+        raise InvalidSetting(f"{field}: {value!r} must be {rule}. {_PROPERTIES[field]['description']}") from None
+    return value

@@ -1,0 +1,122 @@
+"""The document that travels through the state machine.
+
+`LoadCircuit` writes it, later steps read it. It carries everything a step needs about the circuit, so that a running
+execution does not change under a stack update, and no message content. `format` is raised when its meaning changes;
+a release reads its own format and the one before.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from breaker.errors import BadStateDocument
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Circuit:
+    """A circuit as registered: its settings and what registration found out.
+
+    Attributes
+    ----------
+    target
+        The protected function as its mapping names it, with alias or version.
+    target_timeout_seconds
+        The target's own timeout.
+    max_receive_count
+        The queue's maxReceiveCount, None without a dead-letter queue.
+    partial_batch_response
+        True when the mapping has ReportBatchItemFailures.
+    settings
+        The checked settings, by the names of settings.schema.json.
+    """
+
+    name: str
+    target: str
+    target_timeout_seconds: int
+    queue_url: str
+    queue_arn: str
+    mapping_id: str
+    max_receive_count: int | None
+    partial_batch_response: bool
+    settings: dict[str, Any]
+
+    @property
+    def is_fifo(self) -> bool:
+        """True for a FIFO queue."""
+        return self.queue_arn.endswith(".fifo")
+
+    @classmethod
+    def read(cls, document: Mapping[str, Any]) -> "Circuit":
+        """Read a circuit from a state document or a record.
+
+        Raises
+        ------
+        BadStateDocument
+            A field is missing.
+        """
+        try:
+            return cls(**{field.name: document[field.name] for field in fields(cls)})
+        except KeyError as error:
+            raise BadStateDocument(f"circuit.{error.args[0]}: missing") from None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields as plain JSON values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class StateDocument:
+    """What every step after LoadCircuit reads.
+
+    Attributes
+    ----------
+    execution
+        ARN of the execution, which is the owner's name in the circuit's record.
+    results
+        The whole document: what earlier steps put at their places.
+    """
+
+    execution: str
+    circuit: Circuit
+    results: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, event: object) -> "StateDocument":
+        """Check and read a step's input.
+
+        Raises
+        ------
+        BadStateDocument
+            The input was not made by this machine's own steps. The message names field, value and rule.
+        """
+        if not isinstance(event, Mapping):
+            raise BadStateDocument(f"input: {event!r:.100} must be a JSON object")
+        if event.get("format") != FORMAT:
+            raise BadStateDocument(f"format: {event.get('format')!r:.100} must be {FORMAT}")
+        execution = event.get("execution")
+        if not isinstance(execution, str) or ":execution:" not in execution:
+            raise BadStateDocument(f"execution: {execution!r:.100} must be the ARN of an execution")
+        circuit = event.get("circuit")
+        if not isinstance(circuit, Mapping):
+            raise BadStateDocument(f"circuit: {circuit!r:.100} must be an object")
+        return cls(execution, Circuit.read(circuit), event)
+
+    @property
+    def trip_reason(self) -> str:
+        """One line on what tripped the circuit."""
+        return str(self.result("trip")["reason"])
+
+    def result(self, name: str) -> Mapping[str, Any]:
+        """Return what an earlier step put at `$.<name>`.
+
+        Raises
+        ------
+        BadStateDocument
+            Nothing stands there.
+        """
+        value = self.results.get(name)
+        if not isinstance(value, Mapping):
+            raise BadStateDocument(f"{name}: {value!r:.100} must be an object")
+        return value

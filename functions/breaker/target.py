@@ -1,0 +1,55 @@
+"""Invokes the protected function with one message, as Lambda's poller would."""
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError, ReadTimeoutError
+
+from breaker.lambda_record import batch_event
+from breaker.state_document import Circuit
+from breaker.verdict import Invocation, Verdict, judge
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
+
+# The breaker itself may not invoke the target: no verdict on the target, and nothing a later probe would mend.
+_OURS_TO_MEND = {"AccessDeniedException", "UnrecognizedClientException", "ExpiredTokenException"}
+
+
+def try_message(client: "LambdaClient", circuit: Circuit, record: Mapping[str, Any]) -> Verdict:
+    """Invoke the target with the message and judge the answer.
+
+    The answer is not logged or returned: it may hold the message's content.
+
+    Raises
+    ------
+    botocore.exceptions.ClientError
+        The breaker may not invoke the target.
+    """
+    try:
+        answer = client.invoke(
+            FunctionName=circuit.target,
+            InvocationType="RequestResponse",
+            Payload=json.dumps(batch_event(record)).encode(),
+        )
+    except ReadTimeoutError:
+        return Verdict.TIMEOUT
+    except ClientError as error:
+        return _verdict_of_refusal(error)
+    return judge(
+        Invocation(answer.get("FunctionError"), answer["Payload"].read()),
+        message_id=record["messageId"],
+        partial_batch_response=circuit.partial_batch_response,
+    )
+
+
+def _verdict_of_refusal(error: ClientError) -> Verdict:
+    code = error.response["Error"]["Code"]
+    if code in _OURS_TO_MEND:
+        raise error
+    if code == "TooManyRequestsException":
+        return Verdict.THROTTLED
+    if code == "ResourceNotFoundException":
+        return Verdict.TARGET_NOT_FOUND
+    return Verdict.INVOKE_REFUSED

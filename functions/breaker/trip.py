@@ -1,0 +1,145 @@
+"""What may start an execution, and what it means.
+
+Three documents do: `{"circuit": ..., "cause": <event>}` from a rule, `{"circuit": ..., "command": "OPEN",
+"reason": ...}` by hand, and `{"circuit": ..., "resume": <incident id>}` from a predecessor that hands over.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from breaker import clock
+from breaker.errors import InvalidTrip, StaleTrip
+
+CUSTOM_EVENT_MAX_AGE = timedelta(minutes=5)
+ALARM_DETAIL_TYPE = "CloudWatch Alarm State Change"
+CUSTOM_DETAIL_TYPE = "Circuit Trip Requested"
+MAX_REASON_CHARACTERS = 500
+
+
+class TripKind(StrEnum):
+    """Where a trip came from."""
+
+    ALARM = "ALARM"
+    EVENT = "EVENT"
+    COMMAND = "COMMAND"
+    RESUME = "RESUME"
+
+
+@dataclass(frozen=True)
+class Trip:
+    """A well-formed wish to open a circuit.
+
+    Attributes
+    ----------
+    reason
+        One line for people, at most 500 characters.
+    at
+        When the cause happened, ISO 8601.
+    alarm_name
+        The alarm that must still be in ALARM, for kind ALARM only.
+    incident
+        The incident to take on, for kind RESUME only.
+    """
+
+    circuit: str
+    kind: TripKind
+    reason: str
+    at: str
+    alarm_name: str = ""
+    incident: str = ""
+
+
+def read_trip(document: object, *, now: datetime) -> Trip:
+    """Read the document an execution was started with.
+
+    Raises
+    ------
+    InvalidTrip
+        A field is missing or wrong, the command is unknown, or the cause is no change of an alarm to ALARM.
+    StaleTrip
+        A custom event is more than 5 minutes old.
+    """
+    if not isinstance(document, Mapping):
+        raise InvalidTrip(f"input: {document!r:.100} must be a JSON object with the field circuit")
+    circuit = document.get("circuit")
+    if not isinstance(circuit, str) or not circuit:
+        raise InvalidTrip(f"circuit: {circuit!r:.100} must be the name of a registered circuit")
+    given = [field for field in ("cause", "command", "resume") if field in document]
+    if len(given) != 1:
+        raise InvalidTrip(f"input: {given} given; exactly one of cause, command and resume must be")
+    allowed = {"cause": {"cause"}, "command": {"command", "reason"}, "resume": {"resume"}}[given[0]] | {"circuit"}
+    unknown = sorted(set(document) - allowed)
+    if unknown:
+        raise InvalidTrip(f"{unknown[0]}: not a field that goes with {given[0]}; allowed are {sorted(allowed)}")
+    if given == ["command"]:
+        return _command(circuit, document, now)
+    if given == ["resume"]:
+        return _resume(circuit, document["resume"], now)
+    return _cause(circuit, document["cause"], now)
+
+
+def _command(circuit: str, document: Mapping[str, Any], now: datetime) -> Trip:
+    if document["command"] != "OPEN":
+        raise InvalidTrip(f"command: {document['command']!r:.100} is unknown; known is OPEN")
+    reason = document.get("reason")
+    if not isinstance(reason, str) or not 0 < len(reason.strip()) <= MAX_REASON_CHARACTERS:
+        raise InvalidTrip(f"reason: {reason!r:.100} must be a text of 1 to {MAX_REASON_CHARACTERS} characters")
+    return Trip(circuit, TripKind.COMMAND, reason.strip(), clock.iso(now))
+
+
+def _resume(circuit: str, incident: object, now: datetime) -> Trip:
+    if not isinstance(incident, str) or not incident:
+        raise InvalidTrip(f"resume: {incident!r:.100} must be the id of the circuit's incident")
+    return Trip(circuit, TripKind.RESUME, f"resumes incident {incident}", clock.iso(now), incident=incident)
+
+
+def _cause(circuit: str, cause: object, now: datetime) -> Trip:
+    if not isinstance(cause, Mapping):
+        raise InvalidTrip(f"cause: {cause!r:.100} must be an EventBridge event")
+    detail_type, detail = cause.get("detail-type"), cause.get("detail")
+    if not isinstance(detail, Mapping):
+        raise InvalidTrip(f"cause.detail: {detail!r:.100} must be an object")
+    if cause.get("source") == "aws.cloudwatch" and detail_type == ALARM_DETAIL_TYPE:
+        return _alarm_change(circuit, cause, detail, now)
+    if detail_type == CUSTOM_DETAIL_TYPE:
+        return _custom_event(circuit, cause, detail, now)
+    raise InvalidTrip(
+        f"cause.detail-type: {detail_type!r:.100} must be {ALARM_DETAIL_TYPE!r} from aws.cloudwatch,"
+        f" or {CUSTOM_DETAIL_TYPE!r}"
+    )
+
+
+def _alarm_change(circuit: str, cause: Mapping[str, Any], detail: Mapping[str, Any], now: datetime) -> Trip:
+    alarm_name = detail.get("alarmName")
+    if not isinstance(alarm_name, str) or not alarm_name:
+        raise InvalidTrip(f"cause.detail.alarmName: {alarm_name!r:.100} must be the name of an alarm")
+    state = detail.get("state")
+    value = state.get("value") if isinstance(state, Mapping) else None
+    if value != "ALARM":
+        raise InvalidTrip(f"cause.detail.state.value: {value!r:.100} must be 'ALARM'")
+    at = _event_time(cause)
+    return Trip(circuit, TripKind.ALARM, f"alarm {alarm_name} is in ALARM", clock.iso(at), alarm_name=alarm_name)
+
+
+def _custom_event(circuit: str, cause: Mapping[str, Any], detail: Mapping[str, Any], now: datetime) -> Trip:
+    if detail.get("circuit") != circuit:
+        raise InvalidTrip(f"cause.detail.circuit: {detail.get('circuit')!r:.100} must be {circuit!r}")
+    at = _event_time(cause)
+    age = now - at
+    if age > CUSTOM_EVENT_MAX_AGE:
+        raise StaleTrip(
+            f"cause.time: {cause['time']!r} is {age.total_seconds():.0f} s old; a custom event may be at most"
+            f" {CUSTOM_EVENT_MAX_AGE.total_seconds():.0f} s old"
+        )
+    # The event's own words are not repeated: a target may have put a message's content or an error text into them.
+    return Trip(circuit, TripKind.EVENT, f"event from {str(cause.get('source'))[:100]}", clock.iso(at))
+
+
+def _event_time(cause: Mapping[str, Any]) -> datetime:
+    try:
+        return clock.parse(cause["time"])
+    except (KeyError, TypeError, ValueError):
+        raise InvalidTrip(f"cause.time: {cause.get('time')!r:.100} must be an ISO 8601 time with an offset") from None

@@ -1,0 +1,67 @@
+"""Wait until the mapping is really enabled, then call the circuit CLOSED and sum the incident up."""
+
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools import Logger
+
+from breaker import clients, clock, environment
+from breaker.announcements import Change
+from breaker.changes import change_circuit
+from breaker.circuit_table import CircuitState, CircuitTable, Record
+from breaker.errors import MappingNotSettled
+from breaker.mapping import read_mapping, switch_mapping
+from breaker.ownership import owned_record
+from breaker.state_document import StateDocument
+from breaker.summary import summarise
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+logger = Logger()
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
+    """Confirm that messages flow, release the claim. Safe to repeat.
+
+    Input
+        The state document with `closing`.
+    Output
+        The incident's summary, which is the execution's output.
+    Raises
+        MappingNotSettled until the mapping's state is Enabled; CircuitTakenOver.
+    """
+    document = StateDocument.read(event)
+    outcome = document.result("closing")["outcome"]
+    table = CircuitTable(clients.dynamodb(), environment.circuit_table())
+    summary = _already_closed(table.load(document.circuit.name), document)
+    if summary is not None:
+        return summary
+    record = owned_record(table, document.circuit.name, document.execution)
+    mapping = read_mapping(clients.lambda_control(), document.circuit.mapping_id)
+    if mapping.is_off:
+        # The request got lost, or somebody was faster. The intent is written down, so it is made true.
+        switch_mapping(clients.lambda_control(), document.circuit.mapping_id, enabled=True)
+    if mapping.state != "Enabled":
+        raise MappingNotSettled(f"mapping {document.circuit.mapping_id} is {mapping.state}, not yet Enabled")
+    summary = summarise(record.incident, circuit=document.circuit.name, outcome=outcome, now=clock.now())
+    change_circuit(
+        table,
+        record,
+        Change.CLOSED,
+        owner=document.execution,
+        reason=f"messages flow again: {outcome}",
+        state=CircuitState.CLOSED,
+        sets={"last_incident": {"execution": document.execution, "summary": summary}},
+        removes=["owner", "incident", "intent", "failure"],
+        details={"summary": summary},
+    )
+    return summary
+
+
+def _already_closed(record: Record | None, document: StateDocument) -> dict[str, Any] | None:
+    """Return the summary if an earlier try of this step wrote it and its answer got lost."""
+    if record is None or record.owner or record.last_incident.get("execution") != document.execution:
+        return None
+    summary: dict[str, Any] = record.last_incident["summary"]
+    return summary

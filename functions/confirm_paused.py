@@ -1,0 +1,53 @@
+"""Wait until the mapping is really disabled, then call the circuit OPEN."""
+
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools import Logger
+
+from breaker import clients, clock, environment
+from breaker.announcements import Change
+from breaker.changes import change_circuit
+from breaker.circuit_table import CircuitState, CircuitTable
+from breaker.errors import MappingNotSettled
+from breaker.mapping import read_mapping, switch_mapping
+from breaker.ownership import owned_record
+from breaker.state_document import StateDocument
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+logger = Logger()
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
+    """Confirm the pause. Safe to repeat.
+
+    Input
+        The state document.
+    Output
+        `{"paused_at": <ISO 8601>}`
+    Raises
+        MappingNotSettled until the mapping's state is Disabled; CircuitTakenOver.
+    """
+    document = StateDocument.read(event)
+    table = CircuitTable(clients.dynamodb(), environment.circuit_table())
+    record = owned_record(table, document.circuit.name, document.execution)
+    mapping = read_mapping(clients.lambda_control(), document.circuit.mapping_id)
+    if mapping.is_on:
+        # The request got lost, or somebody was faster. The intent is written down, so it is made true.
+        switch_mapping(clients.lambda_control(), document.circuit.mapping_id, enabled=False)
+    if mapping.state != "Disabled":
+        raise MappingNotSettled(f"mapping {document.circuit.mapping_id} is {mapping.state}, not yet Disabled")
+    paused_at = clock.iso(clock.now())
+    change_circuit(
+        table,
+        record,
+        Change.OPENED,
+        owner=document.execution,
+        reason=document.trip_reason,
+        state=CircuitState.OPEN,
+        removes=["intent"],
+        details={"trip": document.result("trip"), "paused_at": paused_at},
+    )
+    return {"paused_at": paused_at}

@@ -1,0 +1,51 @@
+"""The allowed probes are used up. What happens now was chosen in the settings."""
+
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools import Logger
+
+from breaker import clients, environment
+from breaker.announcements import Change
+from breaker.changes import change_circuit
+from breaker.circuit_table import CircuitTable
+from breaker.ownership import owned_record
+from breaker.state_document import StateDocument
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+logger = Logger()
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
+    """Record and announce that the breaker gives up.
+
+    Input
+        The state document.
+    Output
+        `{"then": "STAY_OPEN" | "CLOSE", "reason": <one line>}`
+    Raises
+        CircuitTakenOver
+    """
+    document = StateDocument.read(event)
+    table = CircuitTable(clients.dynamodb(), environment.circuit_table())
+    record = owned_record(table, document.circuit.name, document.execution)
+    then = document.circuit.settings["OnGiveUp"]
+    what_next = (
+        "the mapping stays disabled until somebody acts"
+        if then == "STAY_OPEN"
+        else "the mapping is enabled all the same"
+    )
+    reason = f"gave up after {document.result('schedule')['failures']} failed probes; {what_next}"
+    change_circuit(
+        table,
+        record,
+        Change.GAVE_UP,
+        owner=document.execution,
+        reason=reason,
+        sets={"incident.outcome": "GAVE_UP", "reason": reason},
+        removes=["next_probe_at"],
+        details={"then": then},
+    )
+    return {"then": then, "reason": reason}

@@ -1,0 +1,69 @@
+"""First step: read what the execution was started with, and the circuit it names."""
+
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools import Logger
+
+from breaker import clients, clock, environment
+from breaker.alarm import alarm_state
+from breaker.announcements import count
+from breaker.circuit_table import CircuitTable, Record
+from breaker.errors import InvalidTrip, StaleTrip, TripRefused, UnknownCircuit
+from breaker.state_document import FORMAT
+from breaker.trip import Trip, TripKind, read_trip
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+logger = Logger()
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
+    """Refuse what must not open a circuit; otherwise return the state document.
+
+    Input
+        `{"execution": <ARN>, "state_machine": <ARN>, "input": <what the execution was started with>}`
+    Output
+        The state document: format, execution, state_machine, mode, circuit, trip and schedule.
+    Raises
+        InvalidTrip, UnknownCircuit, StaleTrip. Nothing was changed.
+    """
+    try:
+        trip = read_trip(event["input"], now=clock.now())
+        record = CircuitTable(clients.dynamodb(), environment.circuit_table()).load(trip.circuit)
+        if record is None:
+            raise UnknownCircuit(f"circuit: {trip.circuit!r} is not registered")
+        _refuse_stale(trip, record)
+    except TripRefused as refusal:
+        logger.warning(f"refused: {refusal}", extra={"error": type(refusal).__name__})
+        count("TripRefused", "*")
+        raise
+    settings = record.circuit.settings
+    return {
+        "format": FORMAT,
+        "execution": event["execution"],
+        "state_machine": event["state_machine"],
+        # A circuit switched off in the middle of an incident must still come out of it.
+        "mode": "ACTIVE" if trip.kind is TripKind.RESUME else settings["Mode"],
+        "circuit": record.circuit.as_dict(),
+        "trip": {"kind": trip.kind.value, "reason": trip.reason, "at": trip.at},
+        "schedule": {
+            "failures": record.incident.get("failed_probes", 0) if trip.kind is TripKind.RESUME else 0,
+            "cycles": 0,
+            "wait_seconds": settings["FirstProbeSeconds"],
+        },
+    }
+
+
+def _refuse_stale(trip: Trip, record: Record) -> None:
+    if trip.kind is TripKind.RESUME and record.incident.get("id") != trip.incident:
+        raise StaleTrip(f"resume: {trip.incident!r} is over; the circuit's incident is {record.incident.get('id')!r}")
+    if trip.kind is not TripKind.ALARM:
+        return
+    expected = record.circuit.settings["AlarmName"]
+    if trip.alarm_name != expected:
+        raise InvalidTrip(f"cause.detail.alarmName: {trip.alarm_name!r} must be the circuit's alarm, {expected!r}")
+    state = alarm_state(clients.cloudwatch(), trip.alarm_name)
+    if state != "ALARM":
+        raise StaleTrip(f"cause.detail.alarmName: {trip.alarm_name!r} is {state or 'gone'} now; it must be in ALARM")

@@ -1,0 +1,61 @@
+"""Decide when the next probe is, if any, after one that did not end the incident."""
+
+import random
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools import Logger
+
+from breaker import clients, clock, environment
+from breaker.backoff import probe_wait_seconds
+from breaker.circuit_table import CircuitTable
+from breaker.state_document import StateDocument
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+logger = Logger()
+
+# A cycle writes about 16 events to the execution's history and a retry about 3 more; the history ends at 25,000:
+# https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
+CYCLES_PER_EXECUTION = 500
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
+    """Decide how the incident goes on.
+
+    Input
+        The state document with `schedule` and `probe`.
+    Output
+        `{"next": "WAIT" | "GIVE_UP" | "HAND_OVER", "failures": n, "cycles": n, "wait_seconds": s}`. Only a failed probe
+        counts as a failure; where there was nothing to probe with, the wait does not grow.
+    Raises
+        CircuitTakenOver
+    """
+    document = StateDocument.read(event)
+    settings, before = document.circuit.settings, document.result("schedule")
+    failures = before["failures"] + (1 if document.result("probe")["outcome"] == "FAILED" else 0)
+    cycles = before["cycles"] + 1
+    wait = probe_wait_seconds(
+        failures,
+        first=settings["FirstProbeSeconds"],
+        rate=settings["ProbeBackoffRate"],
+        longest=settings["MaxProbeIntervalSeconds"],
+        jitter_percent=settings["ProbeJitterPercent"],
+        chance=random.random(),  # noqa: S311 - spreads probes, protects nothing
+    )
+    next_step = "WAIT"
+    if 0 < settings["MaxProbes"] <= failures:
+        next_step = "GIVE_UP"
+    elif cycles >= CYCLES_PER_EXECUTION:
+        next_step = "HAND_OVER"
+    next_probe_at = clock.iso(clock.now() + timedelta(seconds=wait))
+    CircuitTable(clients.dynamodb(), environment.circuit_table()).write(
+        document.circuit.name, owner=document.execution, sets={"next_probe_at": next_probe_at}
+    )
+    logger.info(
+        f"next: {next_step}",
+        extra={"circuit": document.circuit.name, "failed_probes": failures, "wait_seconds": wait},
+    )
+    return {"next": next_step, "failures": failures, "cycles": cycles, "wait_seconds": wait}

@@ -1,0 +1,76 @@
+"""Before messages flow again: hand every held message back, without sending one to its dead-letter queue."""
+
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools import Logger
+
+from breaker import clients, clock, environment, source_queue
+from breaker.circuit_table import CircuitTable
+from breaker.holding import HeldMessage
+from breaker.ownership import owned_record
+from breaker.probing import TRY_OVERHEAD_SECONDS, Prober
+from breaker.state_document import StateDocument
+from breaker.time_budget import TimeBudget
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+logger = Logger()
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
+    """Show held messages again; one whose next receive would dead-letter it is tried on the healed target first.
+
+    Input
+        The state document.
+    Output
+        `{"done": bool}`; false if time ran out, so that the step runs again.
+    Raises
+        CircuitTakenOver
+    """
+    document = StateDocument.read(event)
+    table = CircuitTable(clients.dynamodb(), environment.circuit_table())
+    record = owned_record(table, document.circuit.name, document.execution)
+    prober = Prober(document.circuit, document.execution, table, clients.sqs(), clients.lambda_invoke())
+    budget = TimeBudget(context, document.circuit.target_timeout_seconds + TRY_OVERHEAD_SECONDS)
+    healed = document.result("probe")["outcome"] == "HEALED"
+    held, ended = prober.live_messages()
+    with_room = [message for message in held if message.has_room(document.circuit.max_receive_count)]
+    last_receive = [message for message in held if message not in with_room]
+    processed, left_alone, done = 0, 0, True
+    for message in last_receive:
+        if not budget.is_enough():
+            done = False
+            break
+        verdict = prober.try_held(message) if healed else None
+        if verdict is not None and verdict.processed:
+            processed += 1
+        else:
+            # The hold runs to its end, then the queue's own policy applies.
+            _hide_to_the_end(table, document, message)
+            left_alone += 1
+    # Last, because a message that is shown again may be received at once.
+    if done and with_room:
+        source_queue.hide(
+            clients.sqs(), document.circuit.queue_url, [(message.receipt_handle, 0) for message in with_room]
+        )
+        for message in with_room:
+            table.let_go(document.circuit.name, message, owner=document.execution)
+    counts = {
+        "incident.holds_ended": ended,
+        "incident.processed_by_breaker": processed,
+        "incident.left_alone": left_alone,
+        "incident.handed_back": len(with_room) if done else 0,
+    }
+    table.write(document.circuit.name, owner=document.execution, adds=counts)
+    logger.info(
+        "settled held messages", extra={"circuit": document.circuit.name, "incident": record.incident["id"], **counts}
+    )
+    return {"done": done}
+
+
+def _hide_to_the_end(table: CircuitTable, document: StateDocument, message: HeldMessage) -> None:
+    left = max(0, message.hold_ends - int(clock.now().timestamp()))
+    source_queue.hide(clients.sqs(), document.circuit.queue_url, [(message.receipt_handle, left)])
+    table.let_go(document.circuit.name, message, owner=document.execution)
