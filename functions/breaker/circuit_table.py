@@ -384,7 +384,7 @@ def _plain_value(value: Any) -> Any:
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
     if isinstance(value, Binary):
-        return bytes(value.__bytes__())
+        return bytes(value)  # type: ignore[call-overload]  # the stubs miss its __bytes__
     if isinstance(value, dict):
         return {key: _plain_value(inner) for key, inner in value.items()}
     if isinstance(value, list):

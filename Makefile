@@ -1,0 +1,50 @@
+# Every target sets up what it needs: python3 (3.11 or newer), make and git are all that must be there.
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint build deploy event clean
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+STACK  ?= sqs-circuit-breaker
+export SAM_CLI_TELEMETRY := 0
+# sam build looks for the runtime's Python on the path.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+help: ## List the targets.
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: $(READY) ## An outage on this machine, from first failure to drained backlog. Options: RATE OUTAGE SCALE RECOVERY KEEP=1
+	@$(BIN)/python -m lab demo $(if $(RATE),--rate $(RATE)) $(if $(OUTAGE),--outage $(OUTAGE)) \
+	  $(if $(SCALE),--scale $(SCALE)) $(if $(RECOVERY),--recovery $(RECOVERY)) $(if $(KEEP),--keep)
+
+test: lint ## All checks and tests, with one outage in the lab.
+	@$(BIN)/python -m pytest --cov --cov-report=term
+
+lint: $(READY) ## Static checks of code, template and state machine.
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@cd functions && $(CURDIR)/$(BIN)/mypy --config-file ../pyproject.toml .
+	@$(BIN)/cfn-lint template.yaml
+	@AWS_DEFAULT_REGION=us-east-1 $(BIN)/sam validate --lint
+
+build: $(READY) ## Build the application for AWS into .aws-sam/.
+	@$(BIN)/sam build
+
+deploy: build ## Deploy to AWS, with your own credentials. Asks before it changes anything.
+	@$(BIN)/sam deploy --stack-name $(STACK)
+
+event: $(READY) ## Print a sample event filled with a deployed stack's names: NAME=probe_target STACK=sqs-circuit-breaker
+	@$(BIN)/python events/fill.py $(NAME) $(STACK)
+
+clean: ## Remove everything that the targets made.
+	@rm -rf $(VENV) .aws-sam .lab .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+
+# The stamp is written last, so an interrupted set-up is done again.
+$(READY): requirements-dev.txt functions/requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"python3 must be 3.11 or newer, this is {sys.version.split()[0]}")'
+	@echo "setting up $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements-dev.txt
+	@touch $@
