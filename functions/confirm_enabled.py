@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger
 
 from breaker import clients, clock, environment
-from breaker.announcements import Change
+from breaker.announcements import Announcement, Change, announce
 from breaker.changes import change_circuit
 from breaker.circuit_table import CircuitState, CircuitTable, Record
 from breaker.errors import MappingNotSettled
@@ -34,9 +34,9 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     document = StateDocument.read(event)
     outcome = document.result("closing")["outcome"]
     table = CircuitTable(clients.dynamodb(), environment.circuit_table())
-    summary = _already_closed(table.load(document.circuit.name), document)
-    if summary is not None:
-        return summary
+    closed = table.load(document.circuit.name)
+    if closed is not None and not closed.owner and closed.last_incident.get("execution") == document.execution:
+        return _announce_again(closed)
     record = owned_record(table, document.circuit.name, document.execution)
     mapping = read_mapping(clients.lambda_control(), document.circuit.mapping_id)
     if mapping.is_off:
@@ -59,9 +59,19 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     return summary
 
 
-def _already_closed(record: Record | None, document: StateDocument) -> dict[str, Any] | None:
-    """Return the summary if an earlier try of this step wrote it and its answer got lost."""
-    if record is None or record.owner or record.last_incident.get("execution") != document.execution:
-        return None
+def _announce_again(record: Record) -> dict[str, Any]:
+    """Finish what an earlier try of this step had begun: it closed the circuit, but its answer got lost."""
     summary: dict[str, Any] = record.last_incident["summary"]
+    announce(
+        Announcement(
+            circuit=record.circuit.name,
+            incident=summary["incident"],
+            sequence=record.sequence,
+            change=Change.CLOSED,
+            before=CircuitState.HALF_OPEN.value,
+            after=CircuitState.CLOSED.value,
+            reason=record.reason,
+            details={"summary": summary},
+        )
+    )
     return summary

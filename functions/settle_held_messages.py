@@ -17,15 +17,18 @@ if TYPE_CHECKING:
 
 logger = Logger()
 
+# Over all runs of this step. Messages flow again after that, whatever is left.
+LONGEST_SETTLING_SECONDS = 1800
+
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     """Show held messages again; one whose next receive would dead-letter it is tried on the healed target first.
 
     Input
-        The state document.
+        The state document, with `settled` from the second run on.
     Output
-        `{"done": bool}`; false if time ran out, so that the step runs again.
+        `{"done": bool, "began": <epoch seconds>}`; false if time ran out, so that the step runs again.
     Raises
         CircuitTakenOver
     """
@@ -34,7 +37,10 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     record = owned_record(table, document.circuit.name, document.execution)
     prober = Prober(document.circuit, document.execution, table, clients.sqs(), clients.lambda_invoke())
     budget = TimeBudget(context, document.circuit.target_timeout_seconds + TRY_OVERHEAD_SECONDS)
-    healed = document.result("probe")["outcome"] == "HEALED"
+    now = int(clock.now().timestamp())
+    began = document.result("settled")["began"] if "settled" in event else now
+    # Only a healed target is worth a try, and only for so long.
+    trying = document.result("probe")["outcome"] == "HEALED" and now < began + LONGEST_SETTLING_SECONDS
     held, ended = prober.live_messages()
     with_room = [message for message in held if message.has_room(document.circuit.max_receive_count)]
     last_receive = [message for message in held if message not in with_room]
@@ -43,7 +49,7 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
         if not budget.is_enough():
             done = False
             break
-        verdict = prober.try_held(message) if healed else None
+        verdict = prober.try_held(message) if trying else None
         if verdict is not None and verdict.processed:
             processed += 1
         else:
@@ -67,7 +73,7 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     logger.info(
         "settled held messages", extra={"circuit": document.circuit.name, "incident": record.incident["id"], **counts}
     )
-    return {"done": done}
+    return {"done": done, "began": began}
 
 
 def _hide_to_the_end(table: CircuitTable, document: StateDocument, message: HeldMessage) -> None:

@@ -60,8 +60,8 @@ class Announcement:
     Attributes
     ----------
     sequence
-        Position within the circuit's history; a step that is retried repeats its number, so a reader can drop
-        repetitions. 0 where nothing was written.
+        Position within the circuit's history. A step that Step Functions retries may announce its change again, with
+        the next number. 0 where nothing was written to the record.
     before, after
         The circuit's states.
     reason
