@@ -13,7 +13,7 @@ The parts, from the outside in:
 ``demo``             The demo itself: set up, outage, summary, picture.
 ``session``          ``Lab``: the one object that tests and the demo use. Start, deploy, clients, outage, stop.
 ``emulator``         ministack in a process of its own, on a free port, with a root key and nobody's real credentials.
-``emulated_cloud``   The program that this process runs: ministack, and Lambda's metrics for batches from a queue.
+``emulated_cloud``   The program that this process runs: ministack, with its gaps filled.
 ``leash``            Runs a program so that it and all its children end when the lab does, however the lab ends.
 ``deployment``       ``sam build``, ``sam deploy``, the stack's outputs and resources.
 ``template``         Reads template.yaml, with CloudFormation's short tags, and resolves what the alarm refers to.
@@ -35,7 +35,8 @@ What the emulator cannot show, and what the lab does about it:
 * CloudWatch evaluates no metric math there, and an alarm's event cannot be put on the bus. So the lab stands in for
   CloudWatch's evaluator: it reads the alarm from template.yaml and applies the alarm's own expression, period,
   datapoints and missing-data rule, with CloudWatch's delay before a datapoint can be seen (90 s, scaled).
-* ministack publishes Lambda's metrics for direct calls alone. The lab adds those of a mapping's batches.
+* ministack publishes Lambda's metrics for direct calls alone, and asks for other permissions than AWS to describe an
+  alarm, to read a mapping and for batches of SQS. ``emulated_cloud`` puts that right.
 * A mapping changes at once: there is no ``Disabling`` or ``Enabling`` and no refusal while it changes.
 * The poller runs at most 5 batches at a time and rests for a wall second after a failed batch. So failed calls
   during an outage are fewer than they would be on AWS at the same scale, and a backlog drains at a different rate.

@@ -267,9 +267,7 @@ def _reason(
     )
 
 
-def _reason_data(
-    alarm: AlarmDefinition, evaluated: Sequence[tuple[datetime, float]], now: datetime
-) -> dict[str, Any]:
+def _reason_data(alarm: AlarmDefinition, evaluated: Sequence[tuple[datetime, float]], now: datetime) -> dict[str, Any]:
     newest_first = list(reversed(evaluated))
     return {
         "version": "1.0",

@@ -20,7 +20,6 @@ from lab.alarm import (
     AlarmState,
     Metric,
     StateAt,
-    Value,
     Verdict,
     decide,
     reason_data_text,
@@ -28,6 +27,7 @@ from lab.alarm import (
 )
 from lab.clock import Scale
 from lab.event_delivery import Delivery, EventDelivery
+from lab.metric_math import Value
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from botocore.exceptions import ClientError
+
 from lab.clock import Scale
 from lab.emulator import REGION, Emulator
 from lab.leash import LeashedProcess
@@ -86,6 +88,7 @@ class Deployment:
         """
         self._sam(
             "build",
+            *self._config(),
             "--template-file", str(self._template),
             "--build-dir", str(self._build_dir),
             "--parameter-overrides", f"Runtime={runtime_name()}",
@@ -100,9 +103,20 @@ class Deployment:
         DeploymentFailed
             With the end of sam's output: CloudFormation's reason for a roll-back is in it.
         """
+        try:
+            self._sam_deploy(stack_name, parameters, bucket)
+        except DeploymentFailed as error:
+            reasons = self._failures(stack_name)
+            if not reasons:
+                raise
+            raise DeploymentFailed("the stack was not deployed:\n" + "\n".join(reasons)) from error
+        return self.describe(stack_name)
+
+    def _sam_deploy(self, stack_name: str, parameters: Mapping[str, str], bucket: str) -> None:
         overrides = [f"{name}={value}" for name, value in parameters.items()]
         self._sam(
             "deploy",
+            *self._config(),
             "--template-file", str(self._build_dir / "template.yaml"),
             "--stack-name", stack_name,
             "--s3-bucket", bucket,
@@ -111,7 +125,23 @@ class Deployment:
             "--no-confirm-changeset", "--no-fail-on-empty-changeset", "--no-progressbar", "--disable-rollback",
             *(["--parameter-overrides", *overrides] if overrides else []),
         )  # fmt: skip
-        return self.describe(stack_name)
+
+    def _config(self) -> list[str]:
+        """The [lab] part of samconfig.toml, where there is one beside the template."""
+        config = self._template.with_name("samconfig.toml")
+        return ["--config-file", str(config), "--config-env", "lab"] if config.exists() else []
+
+    def _failures(self, stack_name: str) -> list[str]:
+        """CloudFormation's own reasons, first things first. sam breaks them up to fit a table."""
+        try:
+            events = self._cloudformation.describe_stack_events(StackName=stack_name)["StackEvents"]
+        except ClientError:
+            return []  # sam failed before there was a stack
+        return [
+            f"  {event['LogicalResourceId']}: {event['ResourceStatusReason']}"
+            for event in reversed(events)
+            if event["ResourceStatus"].endswith("_FAILED") and event.get("ResourceStatusReason")
+        ]
 
     def describe(self, stack_name: str) -> Stack:
         """A stack's outputs, physical ids and parameters."""

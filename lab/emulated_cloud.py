@@ -1,21 +1,28 @@
-"""ministack, with the one thing added that an error-rate alarm cannot do without.
+"""ministack, with four gaps filled that the application would otherwise fall into.
 
-ministack publishes the ``AWS/Lambda`` metrics for calls of the Invoke API alone. AWS publishes them for every
-invocation, whoever asked for it, and most of a queue consumer's invocations come from its event source mapping. So
-this wraps the function that runs a mapping's batch and publishes them there, unless ministack has done so itself.
+* ministack publishes the ``AWS/Lambda`` metrics for calls of the Invoke API alone. AWS publishes them for every
+  invocation, and most of a queue consumer's come from its event source mapping. So they are published there too.
+* ministack asks for permission on ``*`` when a caller describes an alarm by its name. AWS asks for permission on that
+  alarm, and the template grants no more.
+* ministack takes reading one event source mapping for listing all of them, and asks for that permission.
+* ministack asks for permissions such as ``sqs:DeleteMessageBatch``, which IAM does not have: a batch needs the
+  permission of its single call.
 
-Run as a program, by the lab. It leaves everything else as it is.
+Run as a program, by the lab. It leaves everything else as it is, and refuses a ministack that it does not fit.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
-_WRAPPED = ("_run_sqs_batch", "_execute_function", "_emit_lambda_metrics")
+_BATCH_FUNCTIONS = ("_run_sqs_batch", "_execute_function", "_emit_lambda_metrics")
+_RESOURCE_FUNCTION = "extract_resource_arn"
+_ACTION_FUNCTION = "extract_iam_action"
 
 
 @dataclass
@@ -30,11 +37,9 @@ _current: ContextVar[_Batch | None] = ContextVar("lab_batch", default=None)
 
 
 def publish_metrics_of_mappings(service: Any) -> None:
-    """Have ministack's Lambda service publish metrics for batches of mappings too."""
-    missing = [name for name in _WRAPPED if not callable(getattr(service, name, None))]
-    if missing:
-        sys.exit(f"this version of ministack has no {', '.join(missing)}: lab/emulated_cloud.py does not fit it")
-    run_batch, execute, publish = (getattr(service, name) for name in _WRAPPED)
+    """Have ministack's Lambda service publish metrics for batches of mappings, unless it has done so itself."""
+    _require(service, *_BATCH_FUNCTIONS)
+    run_batch, execute, publish = (getattr(service, name) for name in _BATCH_FUNCTIONS)
 
     def run_batch_and_publish(mapping: Any, function: Any, *rest: Any) -> None:
         batch = _Batch()
@@ -45,9 +50,8 @@ def publish_metrics_of_mappings(service: Any) -> None:
         finally:
             _current.reset(token)
             if batch.result is not None and not batch.published:
-                name = mapping["FunctionName"].rsplit(":", 1)[-1]
                 publish(
-                    (function.get("config") or function).get("FunctionName", name),
+                    (function.get("config") or function)["FunctionName"],
                     duration_ms=(time.time() - began) * 1000,
                     error=bool(batch.result.get("error")),
                     throttle=bool(batch.result.get("throttle")),
@@ -71,9 +75,76 @@ def publish_metrics_of_mappings(service: Any) -> None:
     service._emit_lambda_metrics = publish_and_note
 
 
+def authorize_alarms_by_name(actions: Any) -> None:
+    """Have ministack check DescribeAlarms against the alarm that the caller names, where it names one."""
+    _require(actions, _RESOURCE_FUNCTION)
+    resource_of = actions.extract_resource_arn
+
+    def resource_of_request(
+        service: str, method: str, path: str, headers: Any, body: bytes, query: Any, region: str, account: str
+    ) -> Any:
+        found = resource_of(service, method, path, headers, body, query, region, account)
+        if service == "monitoring" and found == "*":
+            names = alarm_names(body, query)
+            if len(names) == 1:
+                return f"arn:aws:cloudwatch:{region}:{account}:alarm:{names[0]}"
+        return found
+
+    actions.extract_resource_arn = resource_of_request
+
+
+def name_actions_as_aws_does(actions: Any) -> None:
+    """Have ministack ask for the permissions that AWS asks for."""
+    _require(actions, _ACTION_FUNCTION)
+    action_of = actions.extract_iam_action
+
+    def action_of_request(service: str, method: str, path: str, *rest: Any) -> Any:
+        last_but_one = path.rstrip("/").split("/")[-2:-1]
+        if service == "lambda" and method == "GET" and last_but_one == ["event-source-mappings"]:
+            return "lambda:GetEventSourceMapping"
+        action = action_of(service, method, path, *rest)
+        return action.removesuffix("Batch") if service == "sqs" and action else action
+
+    actions.extract_iam_action = action_of_request
+
+
+def alarm_names(body: bytes, query: Any) -> list[str]:
+    """The AlarmNames of a request, in any of the three protocols that CloudWatch's clients speak."""
+    if any(name.startswith("AlarmNames.") for name in query):
+        values = [value for name, value in query.items() if name.startswith("AlarmNames.member.")]
+        return [value[0] if isinstance(value, list) else value for value in values]
+    try:
+        request = json.loads(body)
+    except ValueError:
+        request = _cbor(body)
+    names = request.get("AlarmNames") if isinstance(request, dict) else None
+    return list(names or [])
+
+
+def _cbor(body: bytes) -> Any:
+    try:
+        import cbor2  # type: ignore[import-not-found]  # only some clients use it, ministack then has it
+    except ImportError:
+        return None
+
+    try:
+        return cbor2.loads(body)
+    except cbor2.CBORDecodeError:
+        return None
+
+
+def _require(module: Any, *names: str) -> None:
+    missing = [name for name in names if not callable(getattr(module, name, None))]
+    if missing:
+        sys.exit(f"this version of ministack has no {', '.join(missing)}: lab/emulated_cloud.py does not fit it")
+
+
 if __name__ == "__main__":
-    from ministack.app import main
-    from ministack.services import lambda_svc
+    from ministack.app import main  # type: ignore[import-untyped]
+    from ministack.core import iam_actions  # type: ignore[import-untyped]
+    from ministack.services import lambda_svc  # type: ignore[import-untyped]
 
     publish_metrics_of_mappings(lambda_svc)
+    authorize_alarms_by_name(iam_actions)
+    name_actions_as_aws_does(iam_actions)
     main()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
@@ -21,13 +22,15 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.literals import QueueAttributeNameType
     from mypy_boto3_stepfunctions import SFNClient
 
 _TICK_SECONDS = 0.25
 _DETAIL_SECONDS = 0.5
 # Reading the ledger and the queue grows with them. It may take this share of the time, not more.
 _DETAIL_SHARE = 0.2
-_QUEUE_ATTRIBUTES = (
+_TROUBLE_LENGTH = 300
+_QUEUE_ATTRIBUTES: tuple[QueueAttributeNameType, ...] = (
     "ApproximateNumberOfMessages",
     "ApproximateNumberOfMessagesNotVisible",
     "ApproximateNumberOfMessagesDelayed",
@@ -47,6 +50,7 @@ class Sample:
     mapping: str = "-"
     alarm: str = "-"
     step: str = ""
+    trouble: str = ""
     next_probe_in: float | None = None
     visible: int = 0
     in_flight: int = 0
@@ -113,6 +117,8 @@ def changes_between(before: Sample, after: Sample) -> Iterator[Change]:
             yield Change(after.at, subject, f"{old} -> {new}" if old != "-" else new)
     if after.step and after.step != before.step:
         yield Change(after.at, "step", after.step)
+    if after.trouble and after.trouble != before.trouble:
+        yield Change(after.at, "breaker", after.trouble)
     if after.failed_calls and not before.failed_calls:
         yield Change(after.at, "target", "first failed call")
     if after.dead_lettered > before.dead_lettered:
@@ -181,13 +187,14 @@ class Observer:
         record = self._circuit_record()
         queue = self._queue_depths(self.places.queue_url)
         dead = self._queue_depths(self.places.dead_letter_queue_url)
-        running, step = self._running_step(record.get("owner"))
+        running, step, trouble = self._running_step(record.get("owner"))
         sample = Sample(
             at=self.now(),
             circuit=record.get("state", "-"),
             mapping=self._mapping_state(),
             alarm=self.alarm_state(),
             step=step,
+            trouble=trouble,
             next_probe_in=self._next_probe_in(record.get("next_probe_at"), step),
             visible=queue[0],
             in_flight=queue[1],
@@ -199,9 +206,7 @@ class Observer:
         )
         if time.monotonic() >= self._detail_due:
             self.look_closely()
-        return replace(
-            sample, processed=len(self._times), duplicates=sum(count - 1 for count in self._times.values())
-        )
+        return replace(sample, processed=len(self._times), duplicates=sum(count - 1 for count in self._times.values()))
 
     def look_closely(self) -> None:
         """Read the ledger and the whole queue."""
@@ -272,19 +277,20 @@ class Observer:
 
     def _queue_depths(self, queue_url: str) -> tuple[int, int, int]:
         answer = self.eyes.sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=list(_QUEUE_ATTRIBUTES))
-        visible, in_flight, delayed = (int(answer["Attributes"].get(name, "0")) for name in _QUEUE_ATTRIBUTES)
+        attributes: Mapping[str, str] = dict(answer["Attributes"].items())
+        visible, in_flight, delayed = (int(attributes.get(name, "0")) for name in _QUEUE_ATTRIBUTES)
         return visible, in_flight, delayed
 
-    def _running_step(self, owner: str | None) -> tuple[int, str]:
-        """How many executions run, and the step of the one that owns the circuit (else of the newest)."""
+    def _running_step(self, owner: str | None) -> tuple[int, str, str]:
+        """How many executions run, the step of the one that owns the circuit (else of the newest), and its trouble."""
         answer = self.eyes.states.list_executions(stateMachineArn=self.places.state_machine_arn, statusFilter="RUNNING")
         running = [item["executionArn"] for item in answer["executions"]]
         if not running:
-            return 0, ""
+            return 0, "", ""
         chosen = owner if owner in running else running[0]
         history = self.eyes.states.get_execution_history(executionArn=chosen, reverseOrder=True, maxResults=20)
-        entered = (event.get("stateEnteredEventDetails", {}).get("name", "") for event in history["events"])
-        return len(running), next((name for name in entered if name), "")
+        newest_first = history["events"]
+        return len(running), _step_of(newest_first), _trouble_of(newest_first)
 
     def _next_probe_in(self, next_probe_at: str | None, step: str) -> float | None:
         """Seconds until the next probe.
@@ -300,8 +306,32 @@ class Observer:
         return max(0.0, self._probe_due[1] - self.now())
 
 
+def _step_of(newest_first: Sequence[Mapping[str, Any]]) -> str:
+    """The state that was entered last."""
+    entered = (event.get("stateEnteredEventDetails", {}).get("name", "") for event in newest_first)
+    return next((name for name in entered if name), "")
+
+
+def _trouble_of(newest_first: Sequence[Mapping[str, Any]]) -> str:
+    """The last failure of a step, or nothing."""
+    for place, event in enumerate(newest_first):
+        if "taskFailedEventDetails" in event:
+            return f"{_step_of(newest_first[place:])} failed: {_cause(event['taskFailedEventDetails'])}"
+    return ""
+
+
+def _cause(failure: Mapping[str, Any]) -> str:
+    """What a failed step said, short enough for a line."""
+    cause = failure.get("cause", "")
+    try:
+        message = json.loads(cause)["errorMessage"]
+    except (ValueError, KeyError, TypeError):
+        message = cause
+    return f"{failure.get('error', '?')}: {message}"[:_TROUBLE_LENGTH]
+
+
 def _ledger_entry(item: dict[str, Any]) -> LedgerEntry:
-    times = item.get("times", {}).get("N", "1")
+    times = item.get("deliveries", {}).get("N", "1")
     return LedgerEntry(item["message_id"]["S"], item.get("order_id", {}).get("S"), int(times))
 
 

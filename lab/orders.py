@@ -43,11 +43,11 @@ class Sent:
 
 def make_order(order_id: str, dice: random.Random, now: datetime) -> dict[str, Any]:
     """One entry of a SendMessageBatch: an order, with the attributes that real producers add."""
-    lines = [
+    lines: list[dict[str, Any]] = [
         {"sku": sku, "description": text, "quantity": dice.randint(1, 3), "unit_price_cents": cents}
         for sku, text, cents in dice.sample(_CATALOGUE, k=dice.randint(1, 3))
     ]
-    total = sum(int(line["quantity"]) * int(line["unit_price_cents"]) for line in lines)
+    total = sum(line["quantity"] * line["unit_price_cents"] for line in lines)
     order = {
         "order_id": order_id,
         "placed_at": now.isoformat(timespec="milliseconds"),

@@ -165,7 +165,7 @@ class Outage:
             self.observer.say("lab", f"{self.plan.rate:g} orders/s, target healthy")
             self._healthy()
             broken = self._switch("outage", failing=True)
-            self._for(self.plan.outage)
+            self._for(self.plan.outage - (self.observer.now() - broken))
             fixed = self._switch("fixed", failing=False)
             drained = self._until_drained(fixed)
             self.phase = "drained" if drained is not None else "out of time"

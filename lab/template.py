@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
+import yaml  # type: ignore[import-untyped]
 
 _VARIABLE = re.compile(r"\$\{(!?)([A-Za-z0-9:.]+)\}")
 
@@ -21,7 +21,7 @@ class CannotResolve(ValueError):
     """The template refers to something that the lab does not know."""
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.SafeLoader):  # type: ignore[misc]
     """YAML with CloudFormation's short tags, read as their long forms."""
 
 

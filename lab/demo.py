@@ -1,0 +1,144 @@
+"""The demo: set up, stage an outage, sum it up."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+
+from lab.emulator import REGION, ROOT_KEY, ROOT_SECRET
+from lab.options import DemoOptions
+from lab.outage import OutagePlan, OutageResult
+from lab.picture import draw
+from lab.session import LAB_DIR, REPOSITORY, Lab
+from lab.summary import print_summary
+from lab.timeline import timeline_for
+
+PICTURE = LAB_DIR / "outage.png"
+# How long after the fix the backlog may take: the longest pause between probes, a probe, and the backlog itself.
+_RECOVERY_LIMIT = 480.0
+# Re-jittered messages come back over this time, by the template's default.
+_REJITTER_SECONDS = 300.0
+
+
+def run_demo(options: DemoOptions, console: Console) -> int:
+    """Run the demo.
+
+    Returns
+    -------
+    int
+        0 if every promise was kept, else 1. What was not kept is printed.
+    """
+    with Lab(scale=options.scale) as lab:
+        _set_up(lab, options, console)
+        lab.start_alarm()
+        with timeline_for(console) as timeline:
+            result = lab.run_outage(_plan(options), timeline.show)
+        print_summary(console, result)
+        _show_picture(lab, result, console)
+        broken = result.broken_promises()
+        for sentence in broken:
+            console.print(f"[bold red]FAILED:[/] {sentence}", soft_wrap=True, highlight=False)
+        if broken:
+            console.print(f"Logs: {_short(lab.work_dir)}", soft_wrap=True, highlight=False)
+        if options.keep:
+            _stay(lab, console)
+    return 1 if broken else 0
+
+
+def _plan(options: DemoOptions) -> OutagePlan:
+    # A longer outage leaves a longer backlog: it drains at least as fast as it came in.
+    limit = _RECOVERY_LIMIT + options.outage / 3 + (_REJITTER_SECONDS if options.recovery == "REJITTER" else 0)
+    return OutagePlan(rate=options.rate, outage=options.outage, recovery_limit=limit)
+
+
+def _set_up(lab: Lab, options: DemoOptions, console: Console) -> None:
+    console.print(f"Emulated cloud at {lab.emulator.endpoint}, {options.scale} times faster than AWS", highlight=False)
+    with _step(console, "sam build"):
+        lab.build()
+    with _step(console, "sam deploy"):
+        lab.deploy({"Recovery": options.recovery})
+
+
+@contextmanager
+def _step(console: Console, what: str) -> Iterator[None]:
+    began = time.monotonic()
+    if console.is_terminal:
+        with console.status(f"{what} ..."):
+            yield
+    else:
+        yield
+    console.print(f"{what}: {time.monotonic() - began:.0f} s", highlight=False)
+
+
+def _show_picture(lab: Lab, result: OutageResult, console: Console) -> None:
+    own = draw(result, lab.work_dir / "outage.png")
+    # The run keeps its own; the well-known name shows the latest, whole at any moment.
+    unfinished = PICTURE.with_name(f".{lab.work_dir.name}.png")
+    shutil.copyfile(own, unfinished)
+    unfinished.replace(PICTURE)
+    console.print(f"Picture: {_short(PICTURE)}", soft_wrap=True, highlight=False)
+
+
+def _stay(lab: Lab, console: Console) -> None:
+    """Leave everything up until Ctrl-C, and say what to do with it."""
+    console.print()
+    console.print("The emulated cloud stays up until Ctrl-C. In another terminal:", style="bold")
+    for line in play_commands(lab):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    try:
+        while True:
+            lab.require_working()
+            time.sleep(0.5)
+    except KeyboardInterrupt:
+        console.print("\nEnding the emulated cloud.")
+
+
+def play_commands(lab: Lab) -> list[str]:
+    """Shell lines that work against this lab while it is up."""
+    outputs, resources = lab.stack.outputs, lab.stack.resources
+    by_hand = shlex.quote(f'{{"circuit": "{outputs["CircuitName"]}", "command": "OPEN", "reason": "by hand"}}')
+    order = shlex.quote('{"order_id": "by-hand-1", "lines": [], "total_cents": 0}')
+    breaking = shlex.quote(_environment(lab, failing=True))
+    mending = shlex.quote(_environment(lab, failing=False))
+    sam = "sam remote invoke --region " + REGION
+    return [
+        f"  export AWS_ENDPOINT_URL={lab.emulator.endpoint} AWS_REGION={REGION} \\",
+        f"    AWS_ACCESS_KEY_ID={ROOT_KEY} AWS_SECRET_ACCESS_KEY={ROOT_SECRET}",
+        "",
+        "  # send an order, look at the queue",
+        f"  aws sqs send-message --queue-url {outputs['QueueUrl']} --message-body {order}",
+        f"  aws sqs get-queue-attributes --queue-url {outputs['QueueUrl']} --attribute-names All",
+        "  # break the target, mend it",
+        f"  aws lambda update-function-configuration --function-name {outputs['TargetFunctionName']} \\",
+        f"    --environment {breaking}",
+        f"  aws lambda update-function-configuration --function-name {outputs['TargetFunctionName']} \\",
+        f"    --environment {mending}",
+        "  # open the circuit by hand, look at the mapping",
+        f"  aws stepfunctions start-execution --state-machine-arn {outputs['StateMachineArn']} --input {by_hand}",
+        f"  aws lambda get-event-source-mapping --uuid {outputs['MappingId']}",
+        "  # the same with sam, by physical id",
+        f"  {sam} {resources['CircuitBreaker']} --event {by_hand}",
+        f"  {sam} {outputs['TargetFunctionName']} --event '{{\"Records\": []}}'",
+    ]
+
+
+def _environment(lab: Lab, *, failing: bool) -> str:
+    """The target's environment as the aws command line wants it, with SHOULD_ERROR set."""
+    current = lab.client("lambda").get_function_configuration(FunctionName=lab.places.function_name)
+    variables = {**current["Environment"]["Variables"], "SHOULD_ERROR": str(failing).lower()}
+    return "Variables={" + ",".join(f"{name}={value}" for name, value in variables.items()) + "}"
+
+
+def _short(path: Path) -> str:
+    """A path as someone in the repository would type it."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        pass
+    return str(path.relative_to(REPOSITORY)) if path.is_relative_to(REPOSITORY) else str(path)

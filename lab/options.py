@@ -1,0 +1,124 @@
+"""What the demo can be asked for, and the rules that refuse the rest."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+# CloudWatch's period (60 s) must stay a whole number of seconds: the emulator keeps metrics by the second.
+SCALES = (1, 2, 3, 4, 5, 6, 10, 12, 15)
+# Up to two periods until one of them is mostly failures, the delay until it can be seen, and the trip itself.
+SHORTEST_OUTAGE = 240
+LONGEST_OUTAGE = 7200
+SLOWEST_RATE = 0.2
+# What the emulator can take beside everything else on two cores.
+FASTEST_WALL_RATE = 50
+RECOVERIES = ("IMMEDIATE", "REJITTER")
+
+_ABOUT = """\
+Stage an outage on this machine: deploy the application to an emulated cloud with sam, send orders, break their
+consumer, mend it, and watch the circuit breaker. Nothing is installed outside the project and no AWS account is used.
+
+All durations are real-equivalent seconds: what they would be on AWS. The lab runs them SCALE times faster.
+"""
+_ENDING = """\
+Exits with 1 and says why if an order was lost, if the circuit never opened, if no call failed, if nothing was
+processed, or if the mapping is not enabled at the end. Ctrl-C ends everything at any moment.
+"""
+
+
+@dataclass(frozen=True)
+class DemoOptions:
+    """A checked request for a demo."""
+
+    rate: float = 1.0
+    outage: float = 300.0
+    scale: int = 10
+    recovery: str = "IMMEDIATE"
+    keep: bool = False
+
+
+def parse_options(arguments: Sequence[str]) -> DemoOptions:
+    """Read the command line. Refusals name the option, the value and the rule, and end the program with code 2."""
+    parser, demo = _parsers()
+    given = parser.parse_args(arguments)
+    if given.rate * given.scale > FASTEST_WALL_RATE:
+        demo.error(
+            f"argument --rate: {given.rate:g} with --scale {given.scale} is refused: rate times scale must be at most "
+            f"{FASTEST_WALL_RATE}, because that is what the emulated cloud keeps up with"
+        )
+    return DemoOptions(given.rate, given.outage, given.scale, given.recovery, given.keep)
+
+
+def _parsers() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
+    """The whole parser, and the demo's own: refusals should show the usage of the latter."""
+    formatter = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(prog="python -m lab", description="The application on one machine.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    demo = commands.add_parser(
+        "demo", help="stage an outage and watch it", description=_ABOUT, epilog=_ENDING, formatter_class=formatter
+    )
+    demo.add_argument(
+        "--rate",
+        type=_number("orders per second", SLOWEST_RATE, FASTEST_WALL_RATE),
+        default=DemoOptions.rate,
+        metavar="N",
+        help=f"orders per real-equivalent second, {SLOWEST_RATE:g} or more; rate times scale at most "
+        f"{FASTEST_WALL_RATE} (default %(default)g)",
+    )
+    demo.add_argument(
+        "--outage",
+        type=_number("seconds", SHORTEST_OUTAGE, LONGEST_OUTAGE),
+        default=DemoOptions.outage,
+        metavar="SECONDS",
+        help=f"how long the target fails, {SHORTEST_OUTAGE} to {LONGEST_OUTAGE} real-equivalent seconds "
+        "(default %(default)g)",
+    )
+    demo.add_argument(
+        "--scale",
+        type=_scale,
+        default=DemoOptions.scale,
+        metavar="N",
+        help=f"how many times faster than AWS, one of {', '.join(map(str, SCALES))} (default %(default)d)",
+    )
+    demo.add_argument(
+        "--recovery",
+        type=_recovery,
+        default=DemoOptions.recovery,
+        metavar="HOW",
+        help=f"what happens to the backlog: {' or '.join(RECOVERIES)} (default %(default)s)",
+    )
+    demo.add_argument(
+        "--keep",
+        action="store_true",
+        help="leave the emulated cloud up until Ctrl-C and print the aws and sam commands to play with",
+    )
+    return parser, demo
+
+
+def _number(unit: str, least: float, most: float) -> Callable[[str], float]:
+    def read(text: str) -> float:
+        rule = f"must be a number of {unit} between {least:g} and {most:g}"
+        try:
+            number = float(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is refused: {rule}") from None
+        if not math.isfinite(number) or not least <= number <= most:
+            raise argparse.ArgumentTypeError(f"{text} is refused: {rule}")
+        return number
+
+    return read
+
+
+def _scale(text: str) -> int:
+    if text not in {str(scale) for scale in SCALES}:
+        raise argparse.ArgumentTypeError(f"{text!r} is refused: must be one of {', '.join(map(str, SCALES))}")
+    return int(text)
+
+
+def _recovery(text: str) -> str:
+    if text.upper() not in RECOVERIES:
+        raise argparse.ArgumentTypeError(f"{text!r} is refused: must be {' or '.join(RECOVERIES)}")
+    return text.upper()
