@@ -11,8 +11,10 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
-# The deployment package is functions/, so its modules are imported as they are on Lambda.
-sys.path.insert(0, str(REPOSITORY / "functions"))
+# The deployment package is functions/, so its modules are imported as they are on Lambda. The other two hold what the
+# tests in and around them share.
+for folder in ("functions", "tests/statemachine", "tests/template"):
+    sys.path.insert(0, str(REPOSITORY / folder))
 
 # Set at import, not in a fixture: the handlers' modules make their clients when they are imported.
 os.environ.update(

@@ -175,7 +175,7 @@ class EmulatedCloud:
             self.runtime_log.append(text)
             self.failures.append((name, "Sandbox.Timedout"))
             return json.dumps({"errorType": "Sandbox.Timedout", "errorMessage": text}).encode()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - as the Lambda runtime does
             headers["x-amz-function-error"] = "Unhandled"
             self.failures.append((name, type(error).__name__))
             self.runtime_log.append(f"[ERROR] {name} {traceback.format_exc()}")  # as the runtime prints it
@@ -285,6 +285,16 @@ def put_right(cloud: EmulatedCloud) -> Iterator[None]:
             raise AwsError("ResourceNotFoundException", "The resource you requested does not exist.", status=404)
         return mapping
 
+    def list_mappings(backend: LambdaBackend, event_source_arn: str, function_name: str) -> list[EventSourceMapping]:
+        # moto finds a mapping by the very spelling of the function it was made with.
+        wanted = function_name.split(":function:")[-1] if function_name else ""
+        return [
+            mapping
+            for mapping in backend._event_source_mappings.values()
+            if event_source_arn in ("", None, mapping.event_source_arn)
+            and wanted in ("", mapping.function_arn.split(":function:")[-1])
+        ]
+
     def remember_events(backend: EventsBackend, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
         cloud.events.extend(events)
         return put_events(backend, events)
@@ -306,6 +316,7 @@ def put_right(cloud: EmulatedCloud) -> Iterator[None]:
     patches: list[tuple[Any, str, Any]] = [
         (LambdaSimpleBackend, "invoke", invoke),
         (LambdaBackend, "get_event_source_mapping", get_mapping),
+        (LambdaBackend, "list_event_source_mappings", list_mappings),
         (
             LambdaBackend,
             "update_event_source_mapping",

@@ -529,8 +529,8 @@ class World:
         return [{name: deserialize(value) for name, value in item.items()} for item in scanned]
 
     def held_items(self) -> list[dict[str, Any]]:
-        """Return the items of held messages."""
-        return [item for item in self.items() if item["sk"].startswith("HELD#")]
+        """Return the items of held messages, their contents included."""
+        return [item for item in self.items() if item["sk"].startswith(("HELD#", "CONTENT#"))]
 
     def announced(self) -> list[str]:
         """Return the `change` of every event of this breaker on the bus, in order."""

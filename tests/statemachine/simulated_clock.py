@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
+from typing import Self
 
 import time_machine
 
@@ -54,7 +55,7 @@ class SimulatedClock:
         self._stopped = False
         self.faults: list[Exception] = []
 
-    def __enter__(self) -> "SimulatedClock":
+    def __enter__(self) -> Self:
         self._hands = self._travel.start()
         return self
 
@@ -149,7 +150,7 @@ class SimulatedClock:
                     return
             try:
                 due.action()
-            except Exception as fault:  # it belongs to the test, not to the actor whose thread it happened to run on
+            except Exception as fault:  # noqa: BLE001 - it belongs to the test, not to the actor whose thread it happened to run on
                 self.faults.append(fault)
             finally:
                 with self._changed:
