@@ -22,7 +22,8 @@ from moto.awslambda.models import EventSourceMapping, LambdaBackend
 from moto.awslambda_simple.models import LambdaSimpleBackend
 from moto.core.exceptions import JsonRESTError
 from moto.events.models import EventsBackend
-from moto.sqs.models import Message, Queue
+from moto.sqs.exceptions import InvalidParameterValue, ReceiptHandleIsInvalid, SQSException
+from moto.sqs.models import Message, Queue, SQSBackend
 from moto.stepfunctions.parser.asl.component.common.error_name.custom_error_name import CustomErrorName
 from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import (
     FailureEvent,
@@ -40,6 +41,7 @@ from simulated_clock import SimulatedClock
 
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
+TWELVE_HOURS = 43_200
 
 
 class AwsError(JsonRESTError):
@@ -48,6 +50,13 @@ class AwsError(JsonRESTError):
     def __init__(self, code: str, message: str, *, status: int = 400) -> None:
         super().__init__(code, message)
         self.code = status
+
+
+class MessageNotInflight(SQSException):
+    """The answer to a change of visibility for a message that is not hidden."""
+
+    def __init__(self) -> None:
+        super().__init__("MessageNotInflight", "The specified message isn't in flight.")
 
 
 class FunctionTimedOut(Exception):
@@ -126,6 +135,7 @@ class EmulatedCloud:
     def __init__(self, clock: SimulatedClock) -> None:
         self.clock = clock
         self.functions: dict[str, DeployedFunction] = {}
+        self.others_functions: set[str] = set()
         self.refusals: dict[str, list[Exception]] = {}
         self.invocations: list[Invocation] = []
         self.failures: list[tuple[str, str]] = []
@@ -133,6 +143,7 @@ class EmulatedCloud:
         self.mapping_refusals: list[AwsError] = []
         self.mapping_updates: list[MappingUpdate] = []
         self.events: list[dict[str, Any]] = []
+        self.refuse_events = False
         self.waits: list[MachineWait] = []
         self.faults: list[str] = []
         self.runtime_log: list[str] = []
@@ -172,13 +183,13 @@ class EmulatedCloud:
         except FunctionTimedOut:
             headers["x-amz-function-error"] = "Unhandled"
             text = f"RequestId: {request} Error: Task timed out after {function.timeout_seconds:.2f} seconds"
-            self.runtime_log.append(text)
+            self._log_of_runtime(name, text)
             self.failures.append((name, "Sandbox.Timedout"))
             return json.dumps({"errorType": "Sandbox.Timedout", "errorMessage": text}).encode()
         except Exception as error:  # noqa: BLE001 - as the Lambda runtime does
             headers["x-amz-function-error"] = "Unhandled"
             self.failures.append((name, type(error).__name__))
-            self.runtime_log.append(f"[ERROR] {name} {traceback.format_exc()}")  # as the runtime prints it
+            self._log_of_runtime(name, traceback.format_exc())
             return json.dumps(
                 {
                     "errorMessage": str(error),
@@ -187,6 +198,11 @@ class EmulatedCloud:
                     "stackTrace": traceback.format_tb(error.__traceback__),
                 }
             ).encode()
+
+    def _log_of_runtime(self, function: str, text: str) -> None:
+        """Note what the Lambda runtime prints into a function's log. The target's log is not the breaker's."""
+        if function not in self.others_functions:
+            self.runtime_log.append(f"[ERROR] {function} {text}")
 
     # Event source mappings ------------------------------------------------------------------------------------------
 
@@ -264,6 +280,7 @@ def put_right(cloud: EmulatedCloud) -> Iterator[None]:
     update_mapping = LambdaBackend.update_event_source_mapping
     describe_mapping = EventSourceMapping.get_configuration
     put_events = EventsBackend.put_events
+    mark_received = Message.mark_received
     lambda_failure = StateTaskLambda._from_error
     start = ExecutionWorker.start
     terminated = BaseExecutionWorkerCommunication.terminated
@@ -295,7 +312,39 @@ def put_right(cloud: EmulatedCloud) -> Iterator[None]:
             and wanted in ("", mapping.function_arn.split(":function:")[-1])
         ]
 
+    def receive_and_note_when(message: Message, visibility_timeout: int | None = None) -> None:
+        mark_received(message, visibility_timeout=visibility_timeout)
+        message.received_at = clock.now().timestamp()
+
+    def change_visibility(backend: SQSBackend, queue_name: str, receipt_handle: str, visibility_timeout: int) -> None:
+        # moto counts the 12 hours from the sending, and changes messages that are not hidden.
+        for message in backend.get_queue(queue_name)._messages:
+            if message.had_receipt_handle(receipt_handle):
+                if message.visible:
+                    raise MessageNotInflight
+                if clock.now().timestamp() + int(visibility_timeout) - message.received_at > TWELVE_HOURS:
+                    raise InvalidParameterValue("Total VisibilityTimeout for the message is beyond the limit")
+                message.change_visibility(visibility_timeout)
+                return
+        raise ReceiptHandleIsInvalid
+
+    def change_visibilities(
+        backend: SQSBackend, queue_name: str, entries: list[dict[str, Any]]
+    ) -> tuple[list[str], list[dict[str, Any]]]:
+        changed, failed = [], []
+        for entry in entries:
+            try:
+                change_visibility(backend, queue_name, entry["ReceiptHandle"], entry["VisibilityTimeout"])
+                changed.append(entry["Id"])
+            except (MessageNotInflight, InvalidParameterValue, ReceiptHandleIsInvalid) as error:
+                failed.append(
+                    {"Id": entry["Id"], "SenderFault": True, "Code": type(error).__name__, "Message": str(error)}
+                )
+        return changed, failed
+
     def remember_events(backend: EventsBackend, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        if cloud.refuse_events:
+            raise AwsError("InternalException", "by the test", status=500)
         cloud.events.extend(events)
         return put_events(backend, events)
 
@@ -328,6 +377,9 @@ def put_right(cloud: EmulatedCloud) -> Iterator[None]:
             lambda mapping: describe_mapping(mapping) | {"State": cloud.mapping_state(mapping)},
         ),
         (EventsBackend, "put_events", remember_events),
+        (Message, "mark_received", receive_and_note_when),
+        (SQSBackend, "change_message_visibility", change_visibility),
+        (SQSBackend, "change_message_visibility_batch", change_visibilities),
         # With a clock that stands still, "visible again now" must mean now.
         (Message, "visible", property(lambda message: clock.now().timestamp() * 1000 >= message.visible_at)),
         # A long poll on an empty queue takes simulated time.

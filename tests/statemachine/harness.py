@@ -11,13 +11,14 @@ import json
 import logging
 import os
 import re
+import secrets
 import sys
 import threading
 import unittest.mock
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -69,13 +70,9 @@ def healthy(world: "World", event: dict[str, Any]) -> Any:
     return {"batchItemFailures": []}
 
 
-def failing(text: str = "the service behind the target is down") -> Behaviour:
-    """Raise, always."""
-
-    def behave(world: "World", event: dict[str, Any]) -> Any:
-        raise RuntimeError(text)
-
-    return behave
+def failing(world: "World", event: dict[str, Any]) -> Any:
+    """Raise, with what is secret in the error's text."""
+    raise RuntimeError(f"the service behind the target is down, said the order {world.secret}")
 
 
 def reporting_failures(world: "World", event: dict[str, Any]) -> Any:
@@ -97,7 +94,7 @@ def throttled(world: "World", event: dict[str, Any]) -> Any:
 def after_failures(count: int, *, how: Behaviour | None = None) -> Behaviour:
     """Fail `count` times, then be healthy."""
     failures = iter(range(count))
-    fail = how or failing()
+    fail = how or failing
 
     def behave(world: "World", event: dict[str, Any]) -> Any:
         return fail(world, event) if next(failures, None) is not None else healthy(world, event)
@@ -107,7 +104,7 @@ def after_failures(count: int, *, how: Behaviour | None = None) -> Behaviour:
 
 def until(seconds: float, *, how: Behaviour | None = None) -> Behaviour:
     """Fail until `seconds` after the world's start, then be healthy."""
-    fail = how or failing()
+    fail = how or failing
 
     def behave(world: "World", event: dict[str, Any]) -> Any:
         return fail(world, event) if world.clock.elapsed() < seconds else healthy(world, event)
@@ -168,6 +165,10 @@ class QueuedMessage:
     group: str | None
 
 
+class StepBroken(Exception):
+    """What a step raises that the test has broken."""
+
+
 @dataclass
 class Target:
     """The protected function.
@@ -201,6 +202,7 @@ class World:
         self.dead_letter_queue_arn = ""
         self.mapping_id = ""
         self.answers: list[dict[str, Any]] = []
+        self.secret = secrets.token_hex(8)
         self._output = output
 
     # Building -------------------------------------------------------------------------------------------------------
@@ -309,20 +311,16 @@ class World:
         answer = client("lambda").invoke(FunctionName=function, Payload=json.dumps(event).encode())
         return json.loads(answer["Payload"].read())
 
-    def send(
-        self, count: int = 1, *, secret: str = "", delay: int = 0, group: str | None = None, **attributes: str
-    ) -> list[str]:
-        """Send `count` orders and return their ids."""
+    def send(self, count: int = 1, *, delay: int = 0, group: str | None = None, **attributes: str) -> list[str]:
+        """Send `count` orders, each with what is secret in its body and in an attribute, and return their ids."""
         ids = [f"order-{len(self.sent) + n}" for n in range(count)]
         for order_id in ids:
-            body = {"order_id": order_id, "note": secret}
-            named = {"channel": "web", "token": secret, **attributes}
+            body = {"order_id": order_id, "note": self.secret}
+            named = {"channel": "web", "token": self.secret, **attributes}
             client("sqs").send_message(
                 QueueUrl=self.queue_url,
                 MessageBody=json.dumps(body),
-                MessageAttributes={
-                    name: {"DataType": "String", "StringValue": value} for name, value in named.items() if value
-                },
+                MessageAttributes={name: {"DataType": "String", "StringValue": value} for name, value in named.items()},
                 **({"DelaySeconds": delay} if delay else {}),
                 **({"MessageGroupId": group} if group else {}),
             )
@@ -343,6 +341,10 @@ class World:
     def set_alarm(self, value: str) -> None:
         """Put the alarm into a state."""
         client("cloudwatch").set_alarm_state(AlarmName=ALARM, StateValue=value, StateReason="by the test")
+
+    def set_alarm_later(self, value: str, seconds: float) -> None:
+        """Put the alarm into a state, `seconds` from now."""
+        self.clock.after(seconds, lambda: self.set_alarm(value))
 
     def alarm_event(self, value: str = "ALARM", *, alarm: str = ALARM) -> dict[str, Any]:
         """Return the event that CloudWatch sends when an alarm changes its state."""
@@ -400,6 +402,31 @@ class World:
     def run(self, document: Any = None) -> Ended:
         """Start an execution and let time pass until it ends."""
         return self.finish(self.start(document))
+
+    def break_step(self, state: str, *, times: int = 1_000_000, after_its_work: bool = False) -> None:
+        """Have a step's function raise, before its work or, so that only its answer is lost, after it."""
+        function = self.cloud.functions[f"{state}Function"]
+        work, left = function.handler, iter(range(times))
+
+        def broken(event: Any, context: LambdaContext) -> Any:
+            breaks = next(left, None) is not None
+            if breaks and not after_its_work:
+                raise StepBroken("before its work")
+            answer = work(event, context)
+            if breaks:
+                raise StepBroken("after its work")
+            return answer
+
+        self.cloud.functions[f"{state}Function"] = replace(function, handler=broken)
+
+    def mend_step(self, state: str) -> None:
+        """Have a step's function work again."""
+        name = f"{state}Function"
+        self.cloud.functions[name] = replace(self.cloud.functions[name], handler=_handler_of(module_of(state)))
+
+    def set_mapping(self, *, enabled: bool) -> None:
+        """Enable or disable the mapping, as a person or a deployment does."""
+        client("lambda").update_event_source_mapping(UUID=self.mapping_id, Enabled=enabled)
 
     def poll(self, *, batches: int = 1) -> None:
         """Receive, invoke and delete as Lambda's poller does, while the mapping is enabled."""
@@ -493,6 +520,10 @@ class World:
         """Return how long each visit to a Wait state waited, in seconds."""
         return [wait.seconds for wait in self.cloud.waits if wait.state == state]
 
+    def target_first_received_at(self) -> float:
+        """Return the seconds from the start to the target's first invocation."""
+        return next(invocation.at for invocation in self.cloud.invocations if invocation.function == TARGET)
+
     def queued(self, arn: str | None = None) -> list[QueuedMessage]:
         """Return every message of a queue, the hidden and delayed ones too; the circuit's queue unless told otherwise."""
         return [
@@ -517,6 +548,19 @@ class World:
         """Return the orders that are neither processed nor in a queue."""
         kept = {message.order_id for message in self.queued() + self.dead_lettered()}
         return set(self.sent) - set(self.target.processed) - kept
+
+    def exposed(self) -> list[str]:
+        """Return where what is secret can be read; the stored contents of held messages may hold it."""
+        places: dict[str, Any] = {
+            "a log line": self.log_text(),
+            "an event": self.cloud.events,
+            "an item of the table": [item for item in self.items() if not item["sk"].startswith("CONTENT#")],
+        }
+        for arn in self.executions():
+            described = client("stepfunctions").describe_execution(executionArn=arn)
+            places[f"the input, output or error of {arn}"] = described
+            places[f"the history of {arn}"] = self.ended(arn).history
+        return [place for place, content in places.items() if self.secret in json.dumps(content, default=str)]
 
     def record(self) -> dict[str, Any]:
         """Return the circuit's record, with plain Python values."""
@@ -574,6 +618,7 @@ class World:
             Code={"ZipFile": package.getvalue()},
             Timeout=timeout,
         )
+        self.cloud.others_functions.add(TARGET)
         self.cloud.functions[TARGET] = DeployedFunction(self._run_target, timeout)
 
     def _run_target(self, event: dict[str, Any], context: LambdaContext) -> Any:
