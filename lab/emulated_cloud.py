@@ -1,10 +1,12 @@
-"""ministack, with four gaps filled that the application would otherwise fall into.
+"""ministack, with gaps filled that the application would otherwise fall into.
 
 * ministack publishes the ``AWS/Lambda`` metrics for calls of the Invoke API alone. AWS publishes them for every
   invocation, and most of a queue consumer's come from its event source mapping. So they are published there too.
 * ministack asks for permission on ``*`` when a caller describes an alarm by its name. AWS asks for permission on that
   alarm, and the template grants no more.
 * ministack takes reading one event source mapping for listing all of them, and asks for that permission.
+* ministack forgets the class of an exception that a Python function raises. On AWS it is the error's name, and the state
+  machine catches errors by name.
 * ministack asks for permissions such as ``sqs:DeleteMessageBatch``, which IAM does not have: a batch needs the
   permission of its single call.
 
@@ -14,10 +16,12 @@ Run as a program, by the lab. It leaves everything else as it is, and refuses a 
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from contextvars import ContextVar
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 _BATCH_FUNCTIONS = ("_run_sqs_batch", "_execute_function", "_emit_lambda_metrics")
@@ -108,6 +112,31 @@ def name_actions_as_aws_does(actions: Any) -> None:
     actions.extract_iam_action = action_of_request
 
 
+def name_errors(service: Any) -> None:
+    """Have ministack answer with the class name of the exception that a function raised."""
+    _require(service, _WARM_FUNCTION)
+    execute = service._execute_function_warm
+
+    def execute_and_name(function: Any, event: Any, request_id: str) -> Any:
+        result = execute(function, event, request_id)
+        body = result.get("body")
+        if result.get("error") and isinstance(body, dict) and body.get("errorType") == _NAMELESS:
+            body["errorType"] = exception_name(result.get("log", "")) or _NAMELESS
+        return result
+
+    service._execute_function_warm = execute_and_name
+
+
+def exception_name(log: str) -> str | None:
+    """The class name in the last traceback of a log, without its module."""
+    lines = log.splitlines()
+    for before, line in reversed(list(pairwise(lines))):
+        named = _EXCEPTION_LINE.match(line)
+        if named and before.startswith("    "):
+            return named.group(1)
+    return None
+
+
 def alarm_names(body: bytes, query: Any) -> list[str]:
     """The AlarmNames of a request, in any of the three protocols that CloudWatch's clients speak."""
     if any(name.startswith("AlarmNames.") for name in query):
@@ -147,4 +176,5 @@ if __name__ == "__main__":
     publish_metrics_of_mappings(lambda_svc)
     authorize_alarms_by_name(iam_actions)
     name_actions_as_aws_does(iam_actions)
+    name_errors(lambda_svc)
     main()
