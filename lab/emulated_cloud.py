@@ -25,6 +25,9 @@ from itertools import pairwise
 from typing import Any
 
 _BATCH_FUNCTIONS = ("_run_sqs_batch", "_execute_function", "_emit_lambda_metrics")
+_WARM_FUNCTION = "_execute_function_warm"
+_NAMELESS = "Runtime.HandlerError"
+_EXCEPTION_LINE = re.compile(r"(?:\w+\.)*([A-Za-z_]\w*)(?::|$)")
 _RESOURCE_FUNCTION = "extract_resource_arn"
 _ACTION_FUNCTION = "extract_iam_action"
 
