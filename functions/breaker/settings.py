@@ -1,6 +1,7 @@
 """A circuit's settings: read from the strings CloudFormation sends, checked against the one JSON Schema."""
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from breaker.errors import InvalidSetting
 
 SCHEMA: dict[str, Any] = json.loads(Path(__file__).with_name("settings.schema.json").read_text())
 _PROPERTIES: dict[str, dict[str, Any]] = SCHEMA["properties"]
+# Python's own int() and float() also read "nan", "inf", "1_0", " 30" and digits of other scripts.
+_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 
 
 def read_settings(properties: Mapping[str, Any]) -> dict[str, Any]:
@@ -48,12 +51,18 @@ def _typed(field: str, value: Any) -> Any:
     kind = _PROPERTIES[field]["type"]
     try:
         if kind == "integer":
-            return int(value)
+            return int(_number(value))
         if kind == "number":
-            return float(value)
+            return float(_number(value))
         if kind == "boolean":
             return {"true": True, "false": False}[value.lower()]
     except (ValueError, KeyError):
         rule = "true or false" if kind == "boolean" else f"of type {kind}"
         raise InvalidSetting(f"{field}: {value!r} must be {rule}. {_PROPERTIES[field]['description']}") from None
     return value
+
+
+def _number(text: str) -> str:
+    if not _NUMBER.fullmatch(text):
+        raise ValueError(text)
+    return text
