@@ -27,7 +27,8 @@ def probe_wait_seconds(
     if failures == 0:
         return first
     try:
-        grown = first * rate**failures
+        # A whole rate would grow to a number of any length instead of overflowing.
+        grown = first * float(rate) ** failures
     except OverflowError:
         grown = float(longest)
     wait = min(grown, longest)

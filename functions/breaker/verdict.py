@@ -70,7 +70,7 @@ def _judge_batch_response(payload: bytes, message_id: str) -> Verdict:
         return Verdict.PROCESSED
     try:
         response = json.loads(payload)
-    except ValueError:
+    except (ValueError, RecursionError):
         return Verdict.BAD_BATCH_RESPONSE
     if response is None or response == "":
         return Verdict.PROCESSED
@@ -89,5 +89,5 @@ def _judge_batch_response(payload: bytes, message_id: str) -> Verdict:
 def _parse(payload: bytes) -> Any:
     try:
         return json.loads(payload)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
