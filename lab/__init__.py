@@ -40,7 +40,7 @@ What the emulator cannot show, and what the lab does about it:
 * A mapping changes at once: there is no ``Disabling`` or ``Enabling`` and no refusal while it changes.
 * The poller runs at most 5 batches at a time and rests for a wall second after a failed batch. So failed calls
   during an outage are fewer than they would be on AWS at the same scale, and a backlog drains at a different rate.
-* A handler's exception arrives at the state machine as ``Runtime.HandlerError``, whatever its class.
+* A handler's exception loses its class on the way to the state machine. ``emulated_cloud`` reads it from the log.
 * Functions are warm processes of one machine. A cold start there costs ``scale`` times what it costs on AWS.
 * Changing a function's configuration ends its processes, also those that are at work: such a call fails, and an order
   that it had just processed is processed again.

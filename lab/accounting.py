@@ -39,6 +39,7 @@ class Account:
 
     @property
     def ledger_is_empty(self) -> bool:
+        """Whether nothing at all was processed."""
         return not self.processed
 
 

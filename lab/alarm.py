@@ -37,6 +37,8 @@ class UnsupportedAlarm(ValueError):
 
 
 class AlarmState(StrEnum):
+    """The three states of a CloudWatch alarm."""
+
     OK = "OK"
     ALARM = "ALARM"
     INSUFFICIENT_DATA = "INSUFFICIENT_DATA"
@@ -82,6 +84,7 @@ class AlarmDefinition:
         return self.evaluation_periods + EXTRA_PERIODS
 
     def breaches(self, datapoint: float) -> bool:
+        """Whether a datapoint is on the wrong side of the threshold."""
         return _COMPARISONS[self.comparison][0](datapoint, self.threshold)
 
     def datapoint(self, values: Mapping[str, Value]) -> Value:

@@ -105,6 +105,7 @@ class AlarmStandIn:
 
     @property
     def state(self) -> AlarmState:
+        """The state it is in now."""
         return self._state.value
 
     def start(self) -> None:
@@ -113,6 +114,7 @@ class AlarmStandIn:
         self._thread.start()
 
     def stop(self) -> None:
+        """End the thread. Safe to call twice."""
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join(timeout=5)
@@ -139,7 +141,7 @@ class AlarmStandIn:
         try:
             while not self._stopping.wait(_TICK_SECONDS):
                 self.evaluate()
-        except Exception as error:  # Kept for require_working: a silent thread would look like a quiet alarm.
+        except Exception as error:  # noqa: BLE001 - for require_working: a silent thread looks like a quiet alarm
             if not self._stopping.is_set():
                 self._error = error
 

@@ -5,8 +5,8 @@
 * ministack asks for permission on ``*`` when a caller describes an alarm by its name. AWS asks for permission on that
   alarm, and the template grants no more.
 * ministack takes reading one event source mapping for listing all of them, and asks for that permission.
-* ministack forgets the class of an exception that a Python function raises. On AWS it is the error's name, and the state
-  machine catches errors by name.
+* ministack forgets the class of an exception that a Python function raises. On AWS it is the error's name, and the
+  state machine catches errors by name.
 * ministack asks for permissions such as ``sqs:DeleteMessageBatch``, which IAM does not have: a batch needs the
   permission of its single call.
 

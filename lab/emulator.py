@@ -26,7 +26,7 @@ ACCOUNT_ID = "000000000000"
 REGION = "us-east-1"
 # The emulator takes this pair for the account's root user.
 ROOT_KEY = "test"
-ROOT_SECRET = "test"
+ROOT_SECRET = "test"  # noqa: S105 - the emulator's, known to everyone
 
 # Only what the application and its deployment use: the emulator starts faster and answers nothing else.
 _SERVICES = (
@@ -76,6 +76,7 @@ class Emulator:
 
     @property
     def endpoint(self) -> str:
+        """Where it answers, for AWS_ENDPOINT_URL."""
         return f"http://127.0.0.1:{self._port}"
 
     def __enter__(self) -> Self:

@@ -1,9 +1,9 @@
 """Run a program so that it, and every process it starts, ends when the lab ends.
 
-The lab starts this file with a program's command line in a session of its own and keeps the writing end of a pipe to it. The
-leash waits for its program and for the end of that pipe. The pipe ends when the lab closes it, and also when the lab
-is killed outright, because the kernel closes it then: no handler in the lab has to run. The leash then ends its whole
-process group.
+The lab starts this file with a program's command line, in a session of its own, and keeps the writing end of a pipe
+to it. The leash waits for its program and for the end of that pipe. The pipe ends when the lab closes it, and also
+when the lab is killed outright, because the kernel closes it then: no handler in the lab has to run. The leash then
+ends its whole process group.
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ class LeashedProcess:
 
     @property
     def returncode(self) -> int | None:
+        """The program's exit code, None while it runs."""
         return self._process.poll()
 
     def wait(self, timeout: float | None = None) -> int:

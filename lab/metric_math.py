@@ -68,6 +68,11 @@ class Expression:
 def parse(text: str) -> Expression:
     """Read and check an expression.
 
+    Parameters
+    ----------
+    text
+        As it stands in the alarm.
+
     Raises
     ------
     UnsupportedExpression

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -91,12 +91,6 @@ class Places:
     circuit: str
 
 
-class QueuePeek(Protocol):
-    """Looks into a queue without receiving."""
-
-    def __call__(self, queue_url: str) -> list[WaitingMessage]: ...
-
-
 @dataclass(frozen=True)
 class Eyes:
     """The clients that the observer looks through."""
@@ -106,7 +100,7 @@ class Eyes:
     tables: DynamoDBClient
     states: SFNClient
     metrics: CloudWatchClient
-    peek: QueuePeek
+    peek: Callable[[str], list[WaitingMessage]]
 
 
 def changes_between(before: Sample, after: Sample) -> Iterator[Change]:
@@ -166,9 +160,11 @@ class Observer:
         return self.scale.real(time.time() - self._began)
 
     def start(self) -> None:
+        """Begin to sample."""
         self._thread.start()
 
     def stop(self) -> None:
+        """End the thread. Safe to call twice."""
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join(timeout=10)
@@ -254,7 +250,7 @@ class Observer:
                 if failures >= 5 and not self._stopping.is_set():
                     self._error = error
                     return
-            except Exception as error:  # Kept for require_working.
+            except Exception as error:  # noqa: BLE001 - for require_working
                 self._error = error
                 return
             else:

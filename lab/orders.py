@@ -91,16 +91,18 @@ class OrderStream:
     sent: list[Sent] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._dice = random.Random(self.seed)
+        self._dice = random.Random(self.seed)  # noqa: S311 - orders, not secrets
         self._run_id = uuid.uuid4().hex[:8]
         self._stopping = threading.Event()
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="orders", daemon=True)
 
     def start(self) -> None:
+        """Begin to send."""
         self._thread.start()
 
     def stop(self) -> None:
+        """End the thread. Safe to call twice."""
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join(timeout=10)
@@ -133,5 +135,5 @@ class OrderStream:
                 due = int((time.monotonic() - began) * self.per_second)
                 self.send(due - due_before)
                 due_before = due
-        except Exception as error:  # Kept for require_working.
+        except Exception as error:  # noqa: BLE001 - for require_working
             self._error = error

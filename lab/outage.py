@@ -57,10 +57,12 @@ class Milestones:
 
     @property
     def fix_to_flowing(self) -> float | None:
+        """From the fix to the mapping being Enabled for good."""
         return _between(self.fixed, self.flowing)
 
     @property
     def fix_to_drained(self) -> float | None:
+        """From the fix to every order of the backlog having left the queue for good."""
         return _between(self.fixed, self.drained)
 
 
@@ -94,10 +96,12 @@ class OutageResult:
 
     @property
     def probes(self) -> int:
+        """How often the breaker tried the target."""
         return sum(report.states_entered.count("ProbeTarget") for report in self.executions)
 
     @property
     def state_transitions(self) -> int:
+        """How many states were entered, which is what AWS bills."""
         return sum(len(report.states_entered) for report in self.executions)
 
     @property
@@ -147,7 +151,7 @@ class Outage:
 
     lab: Lab
     plan: OutagePlan
-    on_tick: Callable[[Outage], None] = lambda outage: None
+    on_tick: Callable[[Outage], None] | None = None
     phase: str = "healthy"
 
     def __post_init__(self) -> None:
@@ -233,7 +237,8 @@ class Outage:
         self.lab.require_working()
         self.observer.require_working()
         self.stream.require_working()
-        self.on_tick(self)
+        if self.on_tick is not None:
+            self.on_tick(self)
         time.sleep(_TICK_SECONDS)
 
     def _result(self, broken: float, fixed: float, drained: float | None) -> OutageResult:

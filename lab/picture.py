@@ -70,8 +70,8 @@ def draw(result: OutageResult, path: Path) -> Path:
 
 
 def _title(result: OutageResult) -> str:
-    times, account = result.milestones, result.account
-    parts = [f"{clock_text(times.fixed - times.broken)} min of outage", f"{account.sent} orders"]
+    account = result.account
+    parts = [f"{result.plan.outage / 60:.2g} minutes of outage", f"{account.sent} orders"]
     parts.append(f"{result.failed_calls} failed calls")
     parts.append(f"{len(account.lost)} lost, {len(account.dead_lettered)} dead-lettered")
     return "  ·  ".join(parts)
@@ -125,8 +125,12 @@ def _draw_states(axis: Any, result: OutageResult, end: float) -> None:
             if stop - start > end * 0.075 and state in _STATE_COLOURS:
                 axis.text((start + stop) / 2, lane, state, ha="center", va="center", color="white", fontsize=8.5,
                           fontweight="bold", zorder=4)  # fmt: skip
+            elif state == "HALF_OPEN":
+                # Short by nature, and the one colour that is not explained elsewhere.
+                axis.text((start + stop) / 2, lane + 0.42, state, ha="center", va="bottom", color=colour, fontsize=8,
+                          fontweight="bold", zorder=4)  # fmt: skip
     axis.set_yticks(range(len(_LANES)), [name for _, name in _LANES])
-    axis.set_ylim(-0.6, len(_LANES) - 0.4)
+    axis.set_ylim(-0.6, len(_LANES) - 0.2)
     axis.grid(visible=False)
     axis.tick_params(axis="y", length=0)
     axis.spines["left"].set_visible(False)
@@ -159,7 +163,8 @@ def _annotate(axis: Any, result: OutageResult) -> None:
         side = -1 if at > span * 0.88 else 1
         axis.annotate(
             f"{text} {clock_text(at)}", (at, 0.985 - 0.1 * level), xycoords=("data", "axes fraction"),
-            textcoords="offset points", xytext=(4 * side, 0), va="top", ha="left" if side > 0 else "right", color=colour, fontsize=9, fontweight="bold",
+            textcoords="offset points", xytext=(4 * side, 0), va="top", ha="left" if side > 0 else "right",
+            color=colour, fontsize=9, fontweight="bold",
             bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.8},
             zorder=6,
         )  # fmt: skip

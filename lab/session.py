@@ -1,13 +1,13 @@
 """``Lab``: the emulated cloud with the application in it, as one object.
 
-Example
--------
->>> with Lab(scale=10) as lab:                      # doctest: +SKIP
-...     lab.deploy({"Recovery": "REJITTER"})
-...     lab.start_alarm()
-...     result = lab.run_outage(OutagePlan(outage=300))
-...     assert result.broken_promises() == []
-...     lab.delete_stack()
+For example::
+
+    with Lab(scale=10) as lab:
+        lab.deploy({"Recovery": "REJITTER"})
+        lab.start_alarm()
+        result = lab.run_outage(OutagePlan(outage=300))
+        assert result.broken_promises() == []
+        lab.delete_stack()
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class Lab:
                 shutil.rmtree(self.work_dir / left_over, ignore_errors=True)
 
     def client(self, service: str) -> Any:
-        """A boto3 client for the emulated cloud, as its root user. Nothing of the caller's AWS configuration is used."""
+        """A boto3 client for the emulated cloud, as its root user. The caller's AWS configuration is not read."""
         if service not in self._clients:
             self._clients[service] = _isolated_session().client(
                 service,  # type: ignore[call-overload]
@@ -225,17 +225,19 @@ class Lab:
         return self._alarm
 
     def stop_alarm(self) -> None:
+        """Stop evaluating. The alarm keeps its state."""
         if self._alarm is not None:
             self._alarm.stop()
 
     def alarm_state(self) -> str:
+        """The alarm's state, or "-" before ``start_alarm``."""
         return self._alarm.state.value if self._alarm is not None else "-"
 
-    def run_outage(self, plan: OutagePlan, on_tick: Callable[[Outage], None] = lambda outage: None) -> OutageResult:
+    def run_outage(self, plan: OutagePlan, on_tick: Callable[[Outage], None] | None = None) -> OutageResult:
         """Stage an outage and wait until its backlog is drained."""
         return Outage(self, plan, on_tick).run()
 
-    def set_should_error(self, failing: bool) -> None:
+    def set_should_error(self, failing: bool) -> None:  # noqa: FBT001 - the variable itself is a yes or no
         """Break or mend the example target. Its other environment variables stay."""
         functions, name = self.client("lambda"), self.places.function_name
         variables = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]

@@ -45,7 +45,14 @@ def print_summary(console: Console, result: OutageResult) -> None:
                 console.print(line, markup=False, highlight=False, soft_wrap=True)
         console.print(note, highlight=False)
         return
-    table = Table(title="The outage in numbers", title_style="bold", caption=note, caption_justify="left", width=90)
+    table = Table(
+        title="The outage in numbers",
+        title_style="bold",
+        caption=note,
+        caption_justify="left",
+        width=90,
+        show_header=False,
+    )
     table.add_column("")
     table.add_column("", justify="right", style="bold", no_wrap=True)
     table.add_column("", style="dim")

@@ -58,7 +58,9 @@ class Timeline(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None: ...
-    def show(self, outage: Outage) -> None: ...
+
+    def show(self, outage: Outage) -> None:
+        """Show the outage as it is now. Called several times a second."""
 
 
 def timeline_for(console: Console) -> Timeline:
@@ -98,6 +100,7 @@ class PlainTimeline:
         return None
 
     def show(self, outage: Outage) -> None:
+        """Print what has changed since the last time."""
         changes = outage.observer.changes
         while self._shown < len(changes):
             self._print(change_line(changes[self._shown]))
@@ -135,6 +138,7 @@ class LiveTimeline:
         self._live.stop()
 
     def show(self, outage: Outage) -> None:
+        """Redraw."""
         self._live.update(render(outage, self._console.width))
 
 

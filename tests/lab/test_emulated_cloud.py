@@ -1,0 +1,105 @@
+"""What is added to ministack, against fakes of the functions it wraps."""
+
+import json
+from types import SimpleNamespace
+from urllib.parse import quote
+
+import pytest
+
+from lab.emulated_cloud import (
+    alarm_names,
+    authorize_alarms_by_name,
+    exception_name,
+    name_actions_as_aws_does,
+    publish_metrics_of_mappings,
+)
+
+FUNCTION = {"config": {"FunctionName": "orders"}}
+
+
+def lambda_service(answer, *, publishes_itself=False):
+    """A fake of ministack's Lambda service that looks its functions up as the real one does."""
+    published = []
+    service = SimpleNamespace(
+        published=published,
+        _execute_function=lambda function, event: answer,
+        _emit_lambda_metrics=lambda name, **values: published.append((name, values["error"], values["throttle"])),
+    )
+
+    def run_batch(mapping, function, event):
+        service._execute_function(function, event)
+        if publishes_itself:
+            service._emit_lambda_metrics("orders", error=False, throttle=False)
+
+    service._run_sqs_batch = run_batch
+    publish_metrics_of_mappings(service)
+    return service
+
+
+@pytest.mark.parametrize(("answer", "failed"), [({"error": True}, True), ({"body": {}}, False)])
+def test_batch_of_a_mapping_publishes_one_invocation(answer, failed):
+    service = lambda_service(answer)
+    service._run_sqs_batch({}, FUNCTION, {})
+    assert service.published == [("orders", failed, False)]
+
+
+def test_batch_whose_metrics_were_published_is_not_counted_twice():
+    service = lambda_service({}, publishes_itself=True)
+    service._run_sqs_batch({}, FUNCTION, {})
+    assert len(service.published) == 1
+
+
+def test_call_outside_a_batch_is_left_alone():
+    service = lambda_service({})
+    service._execute_function(FUNCTION, {})
+    assert service.published == []
+
+
+def test_ministack_without_the_wrapped_functions_is_refused():
+    with pytest.raises(SystemExit, match="_run_sqs_batch"):
+        publish_metrics_of_mappings(SimpleNamespace())
+
+
+@pytest.mark.parametrize(
+    ("body", "query", "names"),
+    [
+        (json.dumps({"AlarmNames": ["rate"]}).encode(), {}, ["rate"]),
+        (b"", {"AlarmNames.member.1": ["rate"], "Action": "DescribeAlarms"}, ["rate"]),
+        (b"{}", {}, []),
+        (quote("Action=DescribeAlarms").encode(), {}, []),
+    ],
+)
+def test_alarm_names_reads_every_protocol(body, query, names):
+    assert alarm_names(body, query) == names
+
+
+def actions(action="sqs:DeleteMessageBatch"):
+    module = SimpleNamespace(extract_resource_arn=lambda *_: "*", extract_iam_action=lambda *_: action)
+    authorize_alarms_by_name(module)
+    name_actions_as_aws_does(module)
+    return module
+
+
+def test_describing_one_alarm_is_authorized_on_that_alarm():
+    ask = actions().extract_resource_arn
+    one, two = ({"AlarmNames.member.1": "a"}, {"AlarmNames.member.1": "a", "AlarmNames.member.2": "b"})
+    assert ask("monitoring", "POST", "/", {}, b"", one, "eu-west-1", "1") == "arn:aws:cloudwatch:eu-west-1:1:alarm:a"
+    assert ask("monitoring", "POST", "/", {}, b"", two, "eu-west-1", "1") == "*"
+
+
+def test_actions_are_named_as_aws_names_them():
+    ask = actions().extract_iam_action
+    assert ask("sqs", "POST", "/", {}, b"", {}) == "sqs:DeleteMessage"
+    assert ask("lambda", "GET", "/2015-03-31/event-source-mappings/id", {}, b"", {}) == "lambda:GetEventSourceMapping"
+    listing = actions("lambda:ListEventSourceMappings").extract_iam_action
+    assert listing("lambda", "GET", "/2015-03-31/event-source-mappings/", {}, b"", {}) == (
+        "lambda:ListEventSourceMappings"
+    )
+
+
+def test_exception_name_is_the_class_of_the_last_traceback():
+    log = (
+        'Traceback (most recent call last):\n  File "a.py", line 1, in f\n    raise Late(1)\nbreaker.errors.Late: x: y'
+    )
+    assert exception_name(log) == "Late"
+    assert exception_name("all is well") is None

@@ -1,0 +1,36 @@
+import pytest
+
+from lab.options import DemoOptions, parse_options
+
+
+def test_parse_options_without_any_gives_the_defaults():
+    assert parse_options(["demo"]) == DemoOptions(rate=1.0, outage=300.0, scale=10, recovery="IMMEDIATE", keep=False)
+
+
+def test_parse_options_reads_all_of_them():
+    given = ["demo", "--rate", "2.5", "--outage", "600", "--scale", "15", "--recovery", "rejitter", "--keep"]
+    assert parse_options(given) == DemoOptions(2.5, 600.0, 15, "REJITTER", keep=True)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "rule"),
+    [
+        ("--rate", "0", "between 0.2 and 50"),
+        ("--rate", "nan", "between 0.2 and 50"),
+        ("--rate", "many", "between 0.2 and 50"),
+        ("--rate", "20", "rate times scale must be at most 50"),
+        ("--outage", "60", "between 240 and 7200"),
+        ("--outage", "inf", "between 240 and 7200"),
+        ("--scale", "7", "one of 1, 2, 3, 4, 5, 6, 10, 12, 15"),
+        ("--scale", "1.5", "one of 1, 2, 3"),
+        ("--recovery", "RAMP", "IMMEDIATE or REJITTER"),
+    ],
+)
+def test_parse_options_bad_value_is_refused_naming_option_value_and_rule(option, value, rule, capsys):
+    with pytest.raises(SystemExit) as end:
+        parse_options(["demo", option, value])
+    said = capsys.readouterr().err
+    assert end.value.code == 2
+    assert option in said
+    assert value in said
+    assert rule in said
