@@ -1,0 +1,101 @@
+"""ConfirmEnabled: not CLOSED before the mapping is Enabled; the incident's summary."""
+
+from typing import Any
+
+import pytest
+from breaker.circuit_table import CircuitState
+from breaker.errors import CircuitTakenOver, MappingNotSettled
+
+from tests.functions.world import World
+
+
+@pytest.fixture
+def document(world: World) -> dict[str, Any]:
+    """The input of the step, after an outage of ten minutes."""
+    document = world.open(probe={"outcome": "HEALED", "reason": "test"})
+    world.wait(600)
+    document["closing"] = world.run("close_circuit", document)
+    world.events.clear()
+    return document
+
+
+def test_confirm_enabled_closes_releases_the_claim_and_sums_up(world: World, document: Any) -> None:
+    incident = world.record().incident
+    summary = world.run("confirm_enabled", document)
+    assert summary == {
+        "circuit": "orders",
+        "incident": incident["id"],
+        "outcome": "HEALED",
+        "cause": document["trip"],
+        "opened_at": "2026-03-01T12:00:00Z",
+        "closed_at": "2026-03-01T12:10:00Z",
+        "duration_seconds": 600,
+        "probes": 0,
+        "failed_probes": 0,
+        "receives": 0,
+        "holds_ended": 0,
+        "handed_back": 0,
+        "processed_by_breaker": 0,
+        "rejittered": 0,
+        "duplicated": 0,
+        "left_alone": 0,
+        "hand_overs": 0,
+    }
+    record = world.record()
+    assert (record.state, record.owner, record.incident, record.intent) == (CircuitState.CLOSED, "", {}, "")
+    assert record.last_incident == {"execution": document["execution"], "summary": summary}
+    (event,) = world.events
+    assert (event["change"], event["from"], event["to"]) == ("CLOSED", "HALF_OPEN", "CLOSED")
+    assert (event["summary"], event["incident"]) == (summary, incident["id"])
+
+
+def test_confirm_enabled_summary_is_in_the_log(
+    world: World, document: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    summary = world.run("confirm_enabled", document)
+    (line,) = [line for line in caplog.records if line.message.startswith("CLOSED: messages flow again")]
+    assert line.__dict__["summary"] == summary
+
+
+@pytest.mark.parametrize("state", ["Enabling", "Updating", "Creating"])
+def test_confirm_enabled_not_yet_enabled_is_to_be_retried(world: World, document: Any, state: str) -> None:
+    world.mapping_state = state
+    with pytest.raises(MappingNotSettled, match=f"mapping {world.mapping_id} is {state}, not yet Enabled"):
+        world.run("confirm_enabled", document)
+    assert world.record().state is CircuitState.HALF_OPEN
+    assert world.record().owner
+    assert world.events == []
+
+
+def test_confirm_enabled_disabled_again_is_enabled_again(world: World, document: Any) -> None:
+    world.switch_mapping(enabled=False)
+    with pytest.raises(MappingNotSettled):
+        world.run("confirm_enabled", document)
+    assert world.mapping_is() == "Enabled"
+    assert world.run("confirm_enabled", document)["outcome"] == "HEALED"
+
+
+def test_confirm_enabled_answer_lost_repeats_summary_and_announcement(world: World, document: Any) -> None:
+    first = world.run("confirm_enabled", document)
+    items = world.items()
+    world.wait(60)
+    assert world.run("confirm_enabled", document) == first
+    assert world.items() == items
+    assert world.changes() == ["CLOSED", "CLOSED"]
+    assert len({event["sequence"] for event in world.events}) == 1
+
+
+def test_confirm_enabled_next_incident_begun_meanwhile_is_left_alone(world: World, document: Any) -> None:
+    world.run("confirm_enabled", document)
+    second = world.open("second")
+    with pytest.raises(CircuitTakenOver):
+        world.run("confirm_enabled", document)
+    assert world.record().owner == second["execution"]
+    assert world.mapping_is() == "Disabled"
+
+
+def test_confirm_enabled_next_trip_is_a_new_incident(world: World, document: Any) -> None:
+    first = world.run("confirm_enabled", document)
+    second = world.open("second")
+    assert second["claim"]["incident"] != first["incident"]
+    assert world.record().incident["probes"] == 0

@@ -1,0 +1,41 @@
+"""GiveUp: recorded and announced, and what happens then was chosen."""
+
+import pytest
+from breaker.circuit_table import CircuitState
+
+from tests.functions.world import World
+
+SCHEDULE = {"next": "GIVE_UP", "failures": 3, "cycles": 4, "wait_seconds": 120}
+
+
+@pytest.mark.parametrize(
+    ("then", "what_next"),
+    [
+        ("STAY_OPEN", "the mapping stays disabled until somebody acts"),
+        ("CLOSE", "the mapping is enabled all the same"),
+    ],
+)
+def test_give_up_records_and_announces_what_happens_then(world: World, then: str, what_next: str) -> None:
+    world.register(OnGiveUp=then)
+    answer = world.run("give_up", world.open(schedule=SCHEDULE))
+    assert answer == {"then": then, "reason": f"gave up after 3 failed probes; {what_next}"}
+    record = world.record()
+    assert record.state is CircuitState.OPEN
+    assert record.reason == answer["reason"]
+    assert record.incident["outcome"] == "GAVE_UP"
+    (event,) = world.events
+    assert (event["change"], event["from"], event["to"]) == ("GAVE_UP", "OPEN", "OPEN")
+    assert (event["then"], event["reason"]) == (then, answer["reason"])
+    assert world.mapping_is() == "Disabled"
+
+
+def test_give_up_forgets_the_next_probe(world: World) -> None:
+    document = world.open(schedule=SCHEDULE, probe={"outcome": "FAILED", "reason": "test"})
+    world.run("schedule_next_probe", document)
+    world.run("give_up", document)
+    assert not any("next_probe_at" in item for item in world.items())
+
+
+def test_give_up_twice_gives_the_same_answer(world: World) -> None:
+    document = world.open(schedule=SCHEDULE)
+    assert world.run("give_up", document) == world.run("give_up", document)

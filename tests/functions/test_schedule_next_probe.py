@@ -1,0 +1,74 @@
+"""ScheduleNextProbe: wait, give up or hand over."""
+
+from typing import Any
+
+import pytest
+
+from tests.functions.world import World
+
+
+def schedule(world: World, document: dict[str, Any], outcome: str, failures: int = 0, cycles: int = 0) -> Any:
+    """Run the step after a probe."""
+    before = {"failures": failures, "cycles": cycles, "wait_seconds": 1}
+    probe = {"outcome": outcome, "reason": "test"}
+    return world.run("schedule_next_probe", {**document, "schedule": before, "probe": probe})
+
+
+@pytest.fixture
+def document(world: World) -> dict[str, Any]:
+    """The input of an OPEN circuit's step, without jitter."""
+    world.register(ProbeJitterPercent=0)
+    return world.open()
+
+
+def test_schedule_next_probe_each_failure_doubles_the_wait_up_to_the_cap(world: World, document: Any) -> None:
+    waits = [schedule(world, document, "FAILED", failures=done)["wait_seconds"] for done in range(4)]
+    assert waits == [60, 120, 120, 120]
+
+
+def test_schedule_next_probe_counts_failures_and_cycles(world: World, document: Any) -> None:
+    answer = schedule(world, document, "FAILED", failures=3, cycles=7)
+    assert answer == {"next": "WAIT", "failures": 4, "cycles": 8, "wait_seconds": 120}
+
+
+def test_schedule_next_probe_nothing_to_try_is_no_failure(world: World, document: Any) -> None:
+    answer = schedule(world, document, "NOTHING_TO_TRY", failures=1, cycles=1)
+    assert answer == {"next": "WAIT", "failures": 1, "cycles": 2, "wait_seconds": 60}
+
+
+def test_schedule_next_probe_writes_down_when(world: World, document: Any) -> None:
+    schedule(world, document, "FAILED")
+    item = next(item for item in world.items() if item["sk"] == "CIRCUIT")
+    assert item["next_probe_at"] == "2026-03-01T12:01:00Z"
+
+
+def test_schedule_next_probe_twice_is_the_same(world: World, document: Any) -> None:
+    first = schedule(world, document, "FAILED", failures=1)
+    items = world.items()
+    assert schedule(world, document, "FAILED", failures=1) == first
+    assert world.items() == items
+    assert world.events == []
+
+
+def test_schedule_next_probe_jitter_stays_within_its_percentage(world: World) -> None:
+    world.register(ProbeJitterPercent=50)
+    document = world.open()
+    waits = {schedule(world, document, "FAILED")["wait_seconds"] for _ in range(20)}
+    assert min(waits) >= 30
+    assert max(waits) <= 60
+    assert len(waits) > 1
+
+
+@pytest.mark.parametrize(("failures", "expected"), [(0, "WAIT"), (1, "WAIT"), (2, "GIVE_UP"), (7, "GIVE_UP")])
+def test_schedule_next_probe_gives_up_after_the_allowed_failures(world: World, failures: int, expected: str) -> None:
+    world.register(MaxProbes=3)
+    assert schedule(world, world.open(), "FAILED", failures=failures)["next"] == expected
+
+
+def test_schedule_next_probe_without_limit_never_gives_up(world: World, document: Any) -> None:
+    assert schedule(world, document, "FAILED", failures=1_000_000)["next"] == "WAIT"
+
+
+def test_schedule_next_probe_hands_over_long_before_the_history_is_full(world: World, document: Any) -> None:
+    assert schedule(world, document, "NOTHING_TO_TRY", cycles=498)["next"] == "WAIT"
+    assert schedule(world, document, "NOTHING_TO_TRY", cycles=499)["next"] == "HAND_OVER"
