@@ -121,7 +121,7 @@ class Prober:
         most = self.circuit.settings["MaxHeldMessages"]
         if not self.circuit.settings["StoreHeldMessages"]:
             self._make_room(held, most)
-        if may_hold_another(held, max_held=most):
+        if may_hold_another(self._in_the_way(held), max_held=most):
             received = source_queue.receive(
                 self.sqs, self.circuit.queue_url, most=1, visibility_seconds=self._try_seconds()
             )
@@ -131,11 +131,21 @@ class Prober:
         return message, self._stored_record(message) if message else None, False
 
     def _make_room(self, held: list[HeldMessage], most: int) -> None:
-        message = to_hand_back(held, max_held=most, max_receive_count=self.circuit.max_receive_count)
+        message = to_hand_back(self._in_the_way(held), max_held=most, max_receive_count=self.circuit.max_receive_count)
         if message is not None:
             source_queue.hide(self.sqs, self.circuit.queue_url, [(message.receipt_handle, 0)])
             self.table.let_go(self.circuit.name, message, owner=self.owner)
             held.remove(message)
+
+    def _in_the_way(self, held: list[HeldMessage]) -> list[HeldMessage]:
+        """Return the held messages that take one of the places.
+
+        Where contents are not stored, a message at its last receive can neither be tried again nor handed back. Were it
+        to keep its place, a few of them would end all probing until their holds end, while other messages wait.
+        """
+        if self.circuit.settings["StoreHeldMessages"]:
+            return held
+        return [message for message in held if message.has_room(self.circuit.max_receive_count)]
 
     def _stored_record(self, message: HeldMessage) -> dict[str, Any] | None:
         content = self.table.content(self.circuit.name, message)
