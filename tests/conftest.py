@@ -3,7 +3,6 @@
 import os
 import socket
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +35,7 @@ for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL"):
 
 
 @pytest.fixture(autouse=True)
-def this_machine_only(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def this_machine_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """Refuse every connection that leaves this machine: a test that needs one is wrong, and may cost money."""
     connect = socket.socket.connect
 
@@ -46,4 +45,3 @@ def this_machine_only(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", connect_here)
-    yield

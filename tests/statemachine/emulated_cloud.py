@@ -35,6 +35,7 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.lambda_eval_u
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.state_task_lambda import StateTaskLambda
 from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function import WaitFunction
 from moto.stepfunctions.parser.asl.eval.environment import Environment
+from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 from moto.stepfunctions.parser.backend.execution import BaseExecutionWorkerCommunication
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 from simulated_clock import SimulatedClock
@@ -176,7 +177,7 @@ class EmulatedCloud:
         try:
             answer = json.dumps(function.handler(event, context), default=_decimal_as_lambda_does)
             if self.clock.now() > deadline:
-                raise FunctionTimedOut
+                raise FunctionTimedOut  # noqa: TRY301 - what the next clause but one answers
             return answer.encode()
         except AwsError:
             raise
@@ -394,6 +395,8 @@ def put_right(cloud: EmulatedCloud) -> Iterator[None]:
         ),
         # moto makes a client for each task, which takes longer than the task.
         (lambda_calls, "boto_client_for", _cached_client_for(lambda_calls.boto_client_for)),
+        # moto parses the definition at every start, which takes longer than a path; what it parses to keeps no state.
+        (AmazonStateLanguageParser, "parse", staticmethod(_parse_once)),
         (ExecutionWorker, "start", start_as_actor),
         (BaseExecutionWorkerCommunication, "terminated", terminated_as_actor),
         (Environment, "set_stop", stop_and_wake),
@@ -404,6 +407,9 @@ def put_right(cloud: EmulatedCloud) -> Iterator[None]:
         # Retries of the machine and of the SDK.
         stack.enter_context(unittest.mock.patch("time.sleep", clock.sleep))
         yield
+
+
+_parse_once = functools.cache(AmazonStateLanguageParser.parse)
 
 
 @functools.cache

@@ -39,6 +39,7 @@ from emulated_cloud import (
 )
 from moto import mock_aws
 from moto.sqs.models import sqs_backends
+from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 from simulated_clock import SimulatedClock
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
@@ -62,7 +63,7 @@ def module_of(state: str) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", state).lower()
 
 
-# Behaviours of the target ---------------------------------------------------------------------------------------------
+# Behaviours of the target -------------------------------------------------------------------------------------------
 
 
 def healthy(world: "World", event: dict[str, Any]) -> Any:
@@ -112,7 +113,7 @@ def until(seconds: float, *, how: Behaviour | None = None) -> Behaviour:
     return behave
 
 
-# What a test reads ----------------------------------------------------------------------------------------------------
+# What a test reads --------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -142,12 +143,12 @@ class Ended:
         return list(dict.fromkeys(self.states))
 
     def story(self) -> str:
-        """Return the history as text, for the message of a failed test."""
+        """Return the end of the history as text, for the message of a failed test."""
         lines = [f"{self.arn} {self.status} {self.error or ''} {self.cause or ''}"]
-        for event in self.history:
+        for event in self.history[-80:]:
             details = next((value for key, value in event.items() if key.endswith("Details")), {})
-            short = {key: str(value)[:1500] for key, value in details.items() if not key.endswith("Details")}
-            lines.append(f"  {event['id']:>4} {event['timestamp']:%H:%M:%S} {event['type']} {short or ''}")
+            short = {key: str(value)[:300] for key, value in details.items() if not key.endswith("Details")}
+            lines.append(f"  {event['id']:>4} {str(event['timestamp'])[11:19]} {event['type']} {short or ''}")
         return "\n".join(lines)
 
 
@@ -271,7 +272,7 @@ class World:
         )
 
     def register(self, request: str = "Create", **settings: Any) -> dict[str, Any]:
-        """Register the circuit through the custom resource's own handler; return the answer it PUT to CloudFormation."""
+        """Register the circuit through the custom resource's handler; return the answer it PUT to CloudFormation."""
         properties = {
             "ServiceToken": function_arn("RegisterCircuitFunction"),
             "CircuitName": CIRCUIT,
@@ -480,12 +481,12 @@ class World:
 
     def status(self, arn: str) -> str:
         """Return the status of an execution."""
-        return str(client("stepfunctions").describe_execution(executionArn=arn)["status"])
+        return str(_execution(arn).status)
 
     def ended(self, arn: str) -> Ended:
         """Return what an execution did up to now."""
         described = client("stepfunctions").describe_execution(executionArn=arn)
-        history = client("stepfunctions").get_execution_history(executionArn=arn, maxResults=1000)["events"]
+        history = _execution(arn).to_history_output()["events"]  # the API would take longer than the path
         entered = tuple(
             event["stateEnteredEventDetails"]["name"] for event in history if "stateEnteredEventDetails" in event
         )
@@ -525,7 +526,7 @@ class World:
         return next(invocation.at for invocation in self.cloud.invocations if invocation.function == TARGET)
 
     def queued(self, arn: str | None = None) -> list[QueuedMessage]:
-        """Return every message of a queue, the hidden and delayed ones too; the circuit's queue unless told otherwise."""
+        """Return every message of a queue, hidden and delayed ones too; of the circuit's unless told otherwise."""
         return [
             QueuedMessage(
                 message_id=message.id,
@@ -713,6 +714,10 @@ def client(service: str) -> Any:
     return boto3.client(service, region_name=REGION)  # type: ignore[call-overload]
 
 
+def _execution(arn: str) -> Any:
+    return stepfunctions_parser_backends[ACCOUNT][REGION].describe_execution(arn)
+
+
 def _handler_of(module: str) -> Callable[..., Any]:
     importlib.import_module(module)
 
@@ -757,7 +762,7 @@ def _response_receiver() -> Iterator[tuple[str, list[dict[str, Any]]]]:
             self.send_header("Content-Length", "0")
             self.end_headers()
 
-        def log_message(self, format: str, *arguments: Any) -> None:
+        def log_message(self, *arguments: Any) -> None:
             """Say nothing."""
 
     server = HTTPServer(("127.0.0.1", 0), Receiver)

@@ -135,24 +135,24 @@ class SimulatedClock:
         heapq.heappush(self._due, (moment, next(self._sequence), due))
 
     def _move_on(self) -> None:
-        """Jump to what is due next, for as long as nobody runs."""
-        while True:
-            with self._changed:
-                if self._running_actors > 0 or not self._due or self._stopped:
-                    return
-                moment, _, due = heapq.heappop(self._due)
-                assert self._hands is not None, "the clock is not started"
-                if moment > self.now():
-                    self._hands.move_to(moment, tick=False)
-                self._running_actors += 1
-                due.woken.set()
-                if due.action is None:
-                    return
-            try:
-                due.action()
-            except Exception as fault:  # noqa: BLE001 - it belongs to the test, not to the actor whose thread it happened to run on
-                self.faults.append(fault)
-            finally:
-                with self._changed:
-                    self._running_actors -= 1
-                    self._changed.notify_all()
+        """Jump to what is due next, if nobody runs: wake the sleeper or begin the action. Either is an actor then."""
+        with self._changed:
+            if self._running_actors > 0 or not self._due or self._stopped:
+                return
+            moment, _, due = heapq.heappop(self._due)
+            assert self._hands is not None, "the clock is not started"
+            if moment > self.now():
+                self._hands.move_to(moment, tick=False)
+            self._running_actors += 1
+            due.woken.set()
+        if due.action is not None:
+            # On a thread of its own: it may wait, and it may stop the very actor that waits on this one.
+            threading.Thread(target=self._act, args=(due.action,), daemon=True).start()
+
+    def _act(self, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except Exception as fault:  # noqa: BLE001 - it belongs to the test
+            self.faults.append(fault)
+        finally:
+            self.actor_ends()

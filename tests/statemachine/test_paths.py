@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-import schedule_next_probe
 from emulated_cloud import AwsError
 from harness import (
     ALARM,
@@ -33,6 +32,8 @@ from harness import (
     until,
 )
 from machine_checks import tasks_of
+
+import schedule_next_probe
 
 
 @contextmanager
@@ -67,7 +68,7 @@ def all_processed(world: World) -> None:
     assert world.dead_lettered() == []
 
 
-# Probing --------------------------------------------------------------------------------------------------------------
+# Probing ------------------------------------------------------------------------------------------------------------
 
 
 def test_target_that_is_healthy_again_heals_with_the_first_probe() -> None:
@@ -176,7 +177,7 @@ def test_one_poison_message_does_not_hold_the_circuit_open() -> None:
         assert {message.order_id for message in world.queued()} >= {"order-0"}
 
 
-# Nothing to probe with ------------------------------------------------------------------------------------------------
+# Nothing to probe with ----------------------------------------------------------------------------------------------
 
 
 def test_empty_queue_closes_once_the_alarm_has_left_alarm() -> None:
@@ -216,7 +217,7 @@ def test_delayed_messages_are_waited_for() -> None:
         all_processed(world)
 
 
-# Holding messages -----------------------------------------------------------------------------------------------------
+# Holding messages ---------------------------------------------------------------------------------------------------
 
 
 def test_long_outage_receives_each_held_message_once() -> None:
@@ -258,7 +259,26 @@ def test_contents_that_may_not_be_stored_are_not() -> None:
         all_processed(world)
 
 
-# Giving up ------------------------------------------------------------------------------------------------------------
+def test_unstored_messages_at_their_last_receive_do_not_end_the_probing() -> None:
+    with paths(surroundings={"max_receive_count": 2}, StoreHeldMessages=False, MaxHeldMessages=2) as world:
+        world.send(12)
+        world.target.behaviour = after_failures(10)
+        summary = closed_cleanly(world, world.run())
+        assert summary["probes"] == 11
+        assert world.clock.elapsed() < 3600
+
+
+def test_fifo_groups_are_probed_and_keep_their_order() -> None:
+    with paths(surroundings={"fifo": True}) as world:
+        world.send(3, group="a")
+        world.send(1, group="b")
+        world.target.behaviour = after_failures(5)
+        closed_cleanly(world, world.run())
+        all_processed(world)
+        assert [order for order in world.target.processed if order != "order-3"] == ["order-0", "order-1", "order-2"]
+
+
+# Giving up ----------------------------------------------------------------------------------------------------------
 
 
 def test_giving_up_stays_open_if_told_so_and_says_so() -> None:
@@ -300,7 +320,7 @@ def test_giving_up_closes_if_told_so_and_says_so() -> None:
         all_processed(world)
 
 
-# One owner ------------------------------------------------------------------------------------------------------------
+# One owner ----------------------------------------------------------------------------------------------------------
 
 
 def test_second_execution_changes_nothing_while_the_first_runs() -> None:
@@ -389,7 +409,7 @@ def test_successor_that_finds_its_incident_over_is_refused() -> None:
         assert world.mapping_state() == "Enabled"
 
 
-# The mapping ----------------------------------------------------------------------------------------------------------
+# The mapping --------------------------------------------------------------------------------------------------------
 
 
 def test_mapping_that_is_busy_is_waited_for_at_both_ends() -> None:
@@ -449,7 +469,36 @@ def test_mapping_that_somebody_had_disabled_is_left_alone() -> None:
         assert "owner" not in world.record()
 
 
-# Modes and refusals ---------------------------------------------------------------------------------------------------
+def test_circuit_removed_while_open_leaves_messages_flowing() -> None:
+    with build_world() as world:
+        world.register()
+        world.send(3)
+        world.target.behaviour = failing
+        arn = world.start()
+        world.clock.after(100, lambda: world.register("Delete"))
+        assert world.finish(arn).status == "ABORTED"
+        world.clock.sleep(60)
+        assert world.answers[-1]["Status"] == "SUCCESS"
+        assert world.mapping_state() == "Enabled"
+        assert world.items() == []
+        assert not any(message.hidden for message in world.queued())
+        assert world.exposed() == []
+        all_processed(world)
+
+
+def test_settings_changed_while_open_do_not_change_the_incident() -> None:
+    with paths(FirstProbeSeconds=30, MaxProbeIntervalSeconds=30) as world:
+        world.send(2)
+        world.target.behaviour = until(200)
+        arn = world.start()
+        world.clock.after(100, lambda: world.register("Update", FirstProbeSeconds=900, MaxProbeIntervalSeconds=900))
+        closed_cleanly(world, world.finish(arn))
+        assert world.answers[-1]["Status"] == "SUCCESS"
+        assert set(world.waits()) == {30}
+        all_processed(world)
+
+
+# Modes and refusals -------------------------------------------------------------------------------------------------
 
 
 def test_watch_says_what_it_would_do_and_touches_nothing() -> None:
@@ -544,7 +593,7 @@ def test_command_and_event_open_the_circuit(kind: str) -> None:
             assert world.announcements()[0]["reason"] == "maintenance of the payment service"
 
 
-# Recovery -------------------------------------------------------------------------------------------------------------
+# Recovery -----------------------------------------------------------------------------------------------------------
 
 
 def test_rejitter_spreads_the_backlog_whole() -> None:
@@ -564,13 +613,21 @@ def test_rejitter_spreads_the_backlog_whole() -> None:
         all_processed(world)
 
 
+def test_rejitter_leaves_messages_at_their_last_receive_to_the_healed_target() -> None:
+    with paths(surroundings={"max_receive_count": 1}, Recovery="REJITTER", MaxHeldMessages=2) as world:
+        world.send(25)
+        world.target.behaviour = after_failures(3)
+        closed_cleanly(world, world.run())
+        all_processed(world)
+
+
 def test_rejitter_of_an_empty_backlog_ends() -> None:
     with paths(Recovery="REJITTER") as world:
         world.send(1)
         assert closed_cleanly(world, world.run())["rejittered"] == 0
 
 
-# Steps that fail ------------------------------------------------------------------------------------------------------
+# Steps that fail ----------------------------------------------------------------------------------------------------
 
 STEPS = sorted(set(tasks_of(machine_definition())) - {"RecordFailure"})
 
@@ -660,7 +717,7 @@ def test_announcement_that_cannot_be_sent_does_not_stop_the_breaker(monkeypatch:
         assert "AnnouncementFailed" in world.log_text()
 
 
-# What is said ---------------------------------------------------------------------------------------------------------
+# What is said -------------------------------------------------------------------------------------------------------
 
 
 def test_every_change_is_one_log_line_one_metric_and_one_event() -> None:

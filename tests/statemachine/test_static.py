@@ -60,7 +60,7 @@ def test_names_of_state_function_and_module_agree() -> None:
     )
 
 
-# Broken on purpose ------------------------------------------------------------------------------------------------------
+# Broken on purpose --------------------------------------------------------------------------------------------------
 
 
 def _first(machine: Machine, kind: str) -> tuple[str, dict[str, Any]]:

@@ -67,7 +67,7 @@ NAME_PROPERTIES = {
 }
 
 
-# Parameters ---------------------------------------------------------------------------------------------------------------
+# Parameters ---------------------------------------------------------------------------------------------------------
 
 
 def parameter_problems(source: Template) -> list[str]:
@@ -107,7 +107,7 @@ def default_problems(source: Template) -> list[str]:
 
 
 def interface_problems(source: Template) -> list[str]:
-    """Every parameter must stand once in a labelled group of AWS::CloudFormation::Interface, with a label of its own."""
+    """Every parameter must stand once in a labelled group of the interface, with a label of its own."""
     interface = source["Metadata"]["AWS::CloudFormation::Interface"]
     listed = Counter(name for group in interface["ParameterGroups"] for name in group["Parameters"])
     problems = [f"{name} stands in {listed[name]} groups" for name in source["Parameters"] if listed[name] != 1]
@@ -131,7 +131,7 @@ def unused_parameter_problems(source: Template) -> list[str]:
     ]
 
 
-# Resources ----------------------------------------------------------------------------------------------------------------
+# Resources ----------------------------------------------------------------------------------------------------------
 
 
 def type_problems(template: Template) -> list[str]:
@@ -236,7 +236,7 @@ def _dependencies(template: Template, start: str) -> set[str]:
     return seen
 
 
-# Permissions --------------------------------------------------------------------------------------------------------------
+# Permissions --------------------------------------------------------------------------------------------------------
 
 
 def statements_of(transformed: Template) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -309,7 +309,7 @@ def _variants(statement: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [dict(statement)]
 
 
-# Functions ----------------------------------------------------------------------------------------------------------------
+# Functions ----------------------------------------------------------------------------------------------------------
 
 
 def handler_problems(template: Template, functions: Path = FUNCTIONS) -> list[str]:

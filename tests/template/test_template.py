@@ -120,7 +120,7 @@ def test_machine_takes_its_definition_from_the_file() -> None:
     assert machine["Properties"].get("Type", "STANDARD") == "STANDARD"
 
 
-# Broken on purpose --------------------------------------------------------------------------------------------------------
+# Broken on purpose --------------------------------------------------------------------------------------------------
 
 
 def _resource(template: Template, kind: str) -> dict[str, Any]:
