@@ -24,10 +24,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the lab. Returns the exit code: 0, 1 for a broken promise or a failure, 128 + n for signal n."""
     options = parse_options(sys.argv[1:] if arguments is None else arguments)
     console = Console()
-    # A shell that starts a program in the background has it ignore Ctrl-C. Whoever sends it all the same means it.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    for name in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(name, _unwind)
     # Imported here: --help and refusals should not wait for boto3 and matplotlib.
     from lab.alarm import UnsupportedAlarm
     from lab.alarm_stand_in import StandInFailed
@@ -51,6 +47,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         UnsupportedAlarm,
         UnsupportedExpression,
     )
+    # A shell that starts a program in the background has it ignore Ctrl-C. Whoever sends it all the same means it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for name in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(name, _unwind)
     try:
         return run_demo(options, console)
     except KeyboardInterrupt:

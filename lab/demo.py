@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import shutil
 import time
@@ -101,31 +102,38 @@ def _stay(lab: Lab, console: Console) -> None:
 
 def play_commands(lab: Lab) -> list[str]:
     """Shell lines that work against this lab while it is up."""
-    outputs, resources = lab.stack.outputs, lab.stack.resources
+    outputs = lab.stack.outputs
     by_hand = shlex.quote(f'{{"circuit": "{outputs["CircuitName"]}", "command": "OPEN", "reason": "by hand"}}')
-    order = shlex.quote('{"order_id": "by-hand-1", "lines": [], "total_cents": 0}')
+    order = '{"order_id": "by-hand-1", "lines": [], "total_cents": 0}'
     breaking = shlex.quote(_environment(lab, failing=True))
     mending = shlex.quote(_environment(lab, failing=False))
-    sam = "sam remote invoke --region " + REGION
+    sam, of_stack = "sam remote invoke", f"--stack-name {lab.stack.name} --region {REGION}"
+    # Named on each line as well: older versions of the command line do not read it from the environment for SQS.
+    aws = f"aws --endpoint-url {lab.emulator.endpoint}"
     return [
-        f"  export AWS_ENDPOINT_URL={lab.emulator.endpoint} AWS_REGION={REGION} \\",
+        f"  export AWS_ENDPOINT_URL={lab.emulator.endpoint} AWS_REGION={REGION} AWS_DEFAULT_REGION={REGION} \\",
         f"    AWS_ACCESS_KEY_ID={ROOT_KEY} AWS_SECRET_ACCESS_KEY={ROOT_SECRET}",
         "",
         "  # send an order, look at the queue",
-        f"  aws sqs send-message --queue-url {outputs['QueueUrl']} --message-body {order}",
-        f"  aws sqs get-queue-attributes --queue-url {outputs['QueueUrl']} --attribute-names All",
+        f"  {aws} sqs send-message --queue-url {outputs['QueueUrl']} --message-body {shlex.quote(order)}",
+        f"  {aws} sqs get-queue-attributes --queue-url {outputs['QueueUrl']} --attribute-names All",
         "  # break the target, mend it",
-        f"  aws lambda update-function-configuration --function-name {outputs['TargetFunctionName']} \\",
+        f"  {aws} lambda update-function-configuration --function-name {outputs['TargetFunctionName']} \\",
         f"    --environment {breaking}",
-        f"  aws lambda update-function-configuration --function-name {outputs['TargetFunctionName']} \\",
+        f"  {aws} lambda update-function-configuration --function-name {outputs['TargetFunctionName']} \\",
         f"    --environment {mending}",
         "  # open the circuit by hand, look at the mapping",
-        f"  aws stepfunctions start-execution --state-machine-arn {outputs['StateMachineArn']} --input {by_hand}",
-        f"  aws lambda get-event-source-mapping --uuid {outputs['MappingId']}",
-        "  # the same with sam, by physical id",
-        f"  {sam} {resources['CircuitBreaker']} --event {by_hand}",
-        f"  {sam} {outputs['TargetFunctionName']} --event '{{\"Records\": []}}'",
+        f"  {aws} stepfunctions start-execution --state-machine-arn {outputs['StateMachineArn']} --input {by_hand}",
+        f"  {aws} lambda get-event-source-mapping --uuid {outputs['MappingId']}",
+        "  # the same with sam; a batch for the target",
+        f"  {sam} CircuitBreaker {of_stack} --event {by_hand}",
+        f"  {sam} ExampleTargetFunction {of_stack} --event {shlex.quote(_batch_of_one(order))}",
     ]
+
+
+def _batch_of_one(order: str) -> str:
+    """The event that Lambda would send the target for one order."""
+    return json.dumps({"Records": [{"messageId": "by-hand-1", "body": order, "eventSource": "aws:sqs"}]})
 
 
 def _environment(lab: Lab, *, failing: bool) -> str:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs.literals import QueueAttributeNameType
     from mypy_boto3_stepfunctions import SFNClient
 
-_TICK_SECONDS = 0.25
+_TICK_SECONDS = 0.3
 _DETAIL_SECONDS = 0.5
 # Reading the ledger and the queue grows with them. It may take this share of the time, not more.
 _DETAIL_SHARE = 0.2

@@ -150,11 +150,10 @@ def _annotate(axis: Any, result: OutageResult) -> None:
         (times.flowing, "flowing", _GREEN),
         (times.drained, "drained", _BLUE),
     ]
-    placed = [mark for mark in marks if mark[0] is not None]
+    placed = sorted((at, text, colour) for at, text, colour in marks if at is not None)
     span = result.samples[-1].at
     level, previous = 0, -span
     for at, text, colour in placed:
-        assert at is not None
         level = level + 1 if at - previous < span * 0.11 else 0
         previous = at
         for each in axis.figure.axes[:3]:
