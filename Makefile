@@ -1,6 +1,6 @@
 # Every target sets up what it needs: python3 (3.11 or newer), make and git are all that must be there.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint build deploy event clean
+.PHONY: help demo compare test lint build deploy event clean
 
 PYTHON ?= python3
 VENV   := .venv
@@ -17,6 +17,9 @@ help: ## List the targets.
 demo: $(READY) ## An outage on this machine, from first failure to drained backlog. Options: RATE OUTAGE SCALE RECOVERY KEEP=1
 	@$(BIN)/python -m lab demo $(if $(RATE),--rate $(RATE)) $(if $(OUTAGE),--outage $(OUTAGE)) \
 	  $(if $(SCALE),--scale $(SCALE)) $(if $(RECOVERY),--recovery $(RECOVERY)) $(if $(KEEP),--keep)
+
+compare: $(READY) ## The same outage without and with the breaker, side by side. Takes about 8 minutes.
+	@$(BIN)/python -m lab compare
 
 test: lint ## All checks and tests, with one outage in the lab.
 	@$(BIN)/python -m pytest --cov --cov-report=term

@@ -19,6 +19,8 @@ logger = Logger()
 # A cycle writes about 16 events to the execution's history and a retry about 3 more; the history ends at 25,000:
 # https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
 CYCLES_PER_EXECUTION = 500
+# Retries are not counted, but they take time: a step throttled all day long adds about 9,000 events.
+LONGEST_EXECUTION = timedelta(hours=24)
 
 
 @logger.inject_lambda_context
@@ -28,8 +30,8 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     Input
         The state document with `schedule` and `probe`.
     Output
-        `{"next": "WAIT" | "GIVE_UP" | "HAND_OVER", "failures": n, "cycles": n, "wait_seconds": s}`. Only a failed probe
-        counts as a failure; where there was nothing to probe with, the wait does not grow.
+        `{"next": "WAIT" | "GIVE_UP" | "HAND_OVER", "failures": n, "cycles": n, "began": t, "wait_seconds": s}`. Only a
+        failed probe counts as a failure; where there was nothing to probe with, the wait does not grow.
     Raises
         CircuitTakenOver
     """
@@ -48,7 +50,7 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     next_step = "WAIT"
     if 0 < settings["MaxProbes"] <= failures:
         next_step = "GIVE_UP"
-    elif cycles >= CYCLES_PER_EXECUTION:
+    elif cycles >= CYCLES_PER_EXECUTION or clock.now() - clock.parse(before["began"]) >= LONGEST_EXECUTION:
         next_step = "HAND_OVER"
     next_probe_at = clock.iso(clock.now() + timedelta(seconds=wait))
     CircuitTable(clients.dynamodb(), environment.circuit_table()).write(
@@ -58,4 +60,4 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
         f"next: {next_step}",
         extra={"circuit": document.circuit.name, "failed_probes": failures, "wait_seconds": wait},
     )
-    return {"next": next_step, "failures": failures, "cycles": cycles, "wait_seconds": wait}
+    return {"next": next_step, "failures": failures, "cycles": cycles, "began": before["began"], "wait_seconds": wait}

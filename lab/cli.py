@@ -10,7 +10,7 @@ from types import FrameType
 
 from rich.console import Console
 
-from lab.options import parse_options
+from lab.options import CompareOptions, parse_options
 
 # Shells' own convention for a program ended by a signal.
 _ENDED_BY_SIGNAL = 128
@@ -27,6 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Imported here: --help and refusals should not wait for boto3 and matplotlib.
     from lab.alarm import UnsupportedAlarm
     from lab.alarm_stand_in import StandInFailed
+    from lab.comparison import run_comparison
     from lab.demo import run_demo
     from lab.deployment import DeploymentFailed
     from lab.emulator import EmulatorFailed
@@ -52,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, _unwind)
     try:
-        return run_demo(options, console)
+        return run_comparison(console) if isinstance(options, CompareOptions) else run_demo(options, console)
     except KeyboardInterrupt:
         console.print("\nStopped. Nothing is left running.")
         return _ENDED_BY_SIGNAL + signal.SIGINT

@@ -21,12 +21,12 @@ from lab.clock import clock_text
 from lab.observation import Sample
 from lab.outage import OutageResult
 
-_GREEN, _RED, _AMBER, _BLUE, _INK, _PALE = "#2f9e6e", "#d64545", "#e0a526", "#3b6fb6", "#26323f", "#8a97a5"
-_STATE_COLOURS = {"CLOSED": _GREEN, "Enabled": _GREEN, "OK": _GREEN, "OPEN": _RED, "Disabled": _RED, "ALARM": _RED,
-                  "HALF_OPEN": _AMBER, "INSUFFICIENT_DATA": "#c9d1d9"}  # fmt: skip
+GREEN, RED, AMBER, BLUE, _INK, _PALE = "#2f9e6e", "#d64545", "#e0a526", "#3b6fb6", "#26323f", "#8a97a5"
+_STATE_COLOURS = {"CLOSED": GREEN, "Enabled": GREEN, "OK": GREEN, "OPEN": RED, "Disabled": RED, "ALARM": RED,
+                  "HALF_OPEN": AMBER, "INSUFFICIENT_DATA": "#c9d1d9"}  # fmt: skip
 _LANES = (("alarm", "alarm"), ("mapping", "mapping"), ("circuit", "circuit"))
 _BIN_SECONDS = 10.0
-_STYLE: dict[Any, Any] = {
+STYLE: dict[Any, Any] = {
     "figure.constrained_layout.hspace": 0.06,
     "figure.constrained_layout.h_pad": 0.06,
     "font.family": "DejaVu Sans",
@@ -47,7 +47,7 @@ _STYLE: dict[Any, Any] = {
 
 def draw(result: OutageResult, path: Path) -> Path:
     """Draw the outage and put it at ``path`` in one move, so that nobody sees half a picture."""
-    with plt.rc_context(_STYLE):
+    with plt.rc_context(STYLE):
         figure, axes = plt.subplots(
             3, 1, figsize=(11, 7.6), sharex=True, height_ratios=(3, 2.4, 1.5), layout="constrained"
         )
@@ -64,7 +64,7 @@ def draw(result: OutageResult, path: Path) -> Path:
         states.xaxis.set_major_locator(MultipleLocator(_tick_spacing(end)))
         states.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: clock_text(seconds)))
         figure.suptitle(_title(result), x=0.012, ha="left", fontsize=15, fontweight="bold")
-        _save(figure, path)
+        save_picture(figure, path)
         plt.close(figure)
     return path
 
@@ -79,24 +79,24 @@ def _title(result: OutageResult) -> str:
 
 def _draw_rate(axis: Any, result: OutageResult, end: float) -> None:
     starts, processed = _processed_per_bin(result.samples, end)
-    axis.stairs(processed, [*starts, starts[-1] + _BIN_SECONDS], fill=True, color=_GREEN, alpha=0.28)
-    axis.stairs(processed, [*starts, starts[-1] + _BIN_SECONDS], color=_GREEN, linewidth=1.6, label="processed")
-    axis.axhline(result.plan.rate, color=_BLUE, linewidth=1.2, linestyle=(0, (4, 3)), label="sent")
+    axis.stairs(processed, [*starts, starts[-1] + _BIN_SECONDS], fill=True, color=GREEN, alpha=0.28)
+    axis.stairs(processed, [*starts, starts[-1] + _BIN_SECONDS], color=GREEN, linewidth=1.6, label="processed")
+    axis.axhline(result.plan.rate, color=BLUE, linewidth=1.2, linestyle=(0, (4, 3)), label="sent")
     axis.set_ylabel("orders per second")
     axis.set_ylim(0, max([*processed, result.plan.rate]) * 1.32)
     axis.yaxis.set_major_locator(MaxNLocator(nbins=5))
     failures = axis.twinx()
     failures.spines["right"].set_visible(True)
     failures.grid(visible=False)
-    counted = _failures_per_bin(result.failed_by_second, len(starts))
-    failures.bar([s + _BIN_SECONDS / 2 for s in starts], counted, width=_BIN_SECONDS * 0.78, color=_RED, alpha=0.85)
+    counted = failures_per_bin(result.failed_by_second, len(starts), _BIN_SECONDS)
+    failures.bar([s + _BIN_SECONDS / 2 for s in starts], counted, width=_BIN_SECONDS * 0.78, color=RED, alpha=0.85)
     # The bars keep to the lower half, clear of the annotations.
     failures.set_ylim(0, max([*counted, 1]) * 2.2)
     failures.yaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
-    failures.set_ylabel(f"failed calls per {_BIN_SECONDS:.0f} s", color=_RED)
-    failures.tick_params(axis="y", colors=_RED)
+    failures.set_ylabel(f"failed calls per {_BIN_SECONDS:.0f} s", color=RED)
+    failures.tick_params(axis="y", colors=RED)
     handles, labels = axis.get_legend_handles_labels()
-    bar = Rectangle((0, 0), 1, 1, color=_RED, alpha=0.85)
+    bar = Rectangle((0, 0), 1, 1, color=RED, alpha=0.85)
     axis.legend([*handles, bar], [*labels, "failed calls (right)"], loc="upper left", frameon=False, ncols=3,
                 bbox_to_anchor=(0, 1.13), fontsize=9, borderaxespad=0)  # fmt: skip
 
@@ -105,16 +105,16 @@ def _draw_depth(axis: Any, result: OutageResult) -> None:
     at = [sample.at for sample in result.samples]
     depth = [sample.depth for sample in result.samples]
     hidden = [sample.in_flight + sample.delayed for sample in result.samples]
-    axis.fill_between(at, depth, color=_BLUE, alpha=0.18, linewidth=0)
-    axis.plot(at, depth, color=_BLUE, linewidth=1.8, label="in the queue")
-    axis.plot(at, hidden, color=_AMBER, linewidth=1.3, label="of these hidden: in flight or delayed")
+    axis.fill_between(at, depth, color=BLUE, alpha=0.18, linewidth=0)
+    axis.plot(at, depth, color=BLUE, linewidth=1.8, label="in the queue")
+    axis.plot(at, hidden, color=AMBER, linewidth=1.3, label="of these hidden: in flight or delayed")
     axis.set_ylabel("messages")
     axis.set_ylim(0, max([*depth, 1]) * 1.15)
     axis.yaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
     axis.legend(loc="upper left", frameon=False, ncols=2, fontsize=9, bbox_to_anchor=(0, 1.14), borderaxespad=0)
     peak = max(range(len(depth)), key=depth.__getitem__)
     axis.annotate(f"{depth[peak]}", (at[peak], depth[peak]), textcoords="offset points", xytext=(6, 2),
-                  color=_BLUE, fontweight="bold")  # fmt: skip
+                  color=BLUE, fontweight="bold")  # fmt: skip
 
 
 def _draw_states(axis: Any, result: OutageResult, end: float) -> None:
@@ -137,18 +137,18 @@ def _draw_states(axis: Any, result: OutageResult, end: float) -> None:
 
 
 def _shade_outage(axis: Any, result: OutageResult) -> None:
-    axis.axvspan(result.milestones.broken, result.milestones.fixed, color=_RED, alpha=0.07, linewidth=0, zorder=0)
+    axis.axvspan(result.milestones.broken, result.milestones.fixed, color=RED, alpha=0.07, linewidth=0, zorder=0)
 
 
 def _annotate(axis: Any, result: OutageResult) -> None:
     """Say what happened when, on staggered lines so that close moments do not overlap."""
     times = result.milestones
     marks = [
-        (times.broken, "target fails", _RED),
-        (times.paused, "paused", _RED),
-        (times.fixed, "target fixed", _GREEN),
-        (times.flowing, "flowing", _GREEN),
-        (times.drained, "drained", _BLUE),
+        (times.broken, "target fails", RED),
+        (times.paused, "paused", RED),
+        (times.fixed, "target fixed", GREEN),
+        (times.flowing, "flowing", GREEN),
+        (times.drained, "drained", BLUE),
     ]
     placed = sorted((at, text, colour) for at, text, colour in marks if at is not None)
     span = result.samples[-1].at
@@ -206,10 +206,11 @@ def _processed_at(samples: Sequence[Sample], at: float) -> float:
     return float(before[1])
 
 
-def _failures_per_bin(failed: Sequence[tuple[float, float]], bins: int) -> list[float]:
+def failures_per_bin(failed: Sequence[tuple[float, float]], bins: int, bin_seconds: float) -> list[float]:
+    """Failed calls by bin of time."""
     counted = [0.0] * bins
     for at, count in failed:
-        place = int(at // _BIN_SECONDS)
+        place = int(at // bin_seconds)
         if 0 <= place < bins:
             counted[place] += count
     return counted
@@ -219,7 +220,8 @@ def _tick_spacing(end: float) -> float:
     return next((step for step in (60, 120, 300, 600) if end / step <= 14), 1200)
 
 
-def _save(figure: Any, path: Path) -> None:
+def save_picture(figure: Any, path: Path) -> None:
+    """Put a figure at ``path`` in one move."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, unfinished = tempfile.mkstemp(suffix=".png", dir=path.parent)
     os.close(handle)

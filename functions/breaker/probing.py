@@ -119,32 +119,41 @@ class Prober:
 
     def _choose(self, held: list[HeldMessage]) -> tuple[HeldMessage | None, dict[str, Any] | None, bool]:
         most = self.circuit.settings["MaxHeldMessages"]
-        if not self.circuit.settings["StoreHeldMessages"]:
-            self._make_room(held, most)
-        if may_hold_another(self._in_the_way(held), max_held=most):
-            received = source_queue.receive(
-                self.sqs, self.circuit.queue_url, most=1, visibility_seconds=self._try_seconds()
-            )
-            if received:
-                return *self.hold(received[0]), True
+        if self.circuit.settings["StoreHeldMessages"]:
+            received = self._receive() if may_hold_another(held, max_held=most) else []
+        else:
+            received = self._receive_without_store(held, most)
+        if received:
+            return *self.hold(received[0]), True
         message = next_to_try(held)
         return message, self._stored_record(message) if message else None, False
 
-    def _make_room(self, held: list[HeldMessage], most: int) -> None:
+    def _receive(self) -> list[dict[str, Any]]:
+        return source_queue.receive(self.sqs, self.circuit.queue_url, most=1, visibility_seconds=self._try_seconds())
+
+    def _receive_without_store(self, held: list[HeldMessage], most: int) -> list[dict[str, Any]]:
+        # In this order: a message that was just shown would be received again at once, instead of one not tried yet.
+        received = self._receive()
+        if received:
+            self._hand_one_back(held, most)
+            return received
+        # All there are were tried. Kept hidden they could not be tried again, and nothing would show a healed target.
+        return self._receive() if self._hand_one_back(held, 1) else []
+
+    def _hand_one_back(self, held: list[HeldMessage], most: int) -> bool:
         message = to_hand_back(self._in_the_way(held), max_held=most, max_receive_count=self.circuit.max_receive_count)
-        if message is not None:
-            source_queue.hide(self.sqs, self.circuit.queue_url, [(message.receipt_handle, 0)])
-            self.table.let_go(self.circuit.name, message, owner=self.owner)
-            held.remove(message)
+        if message is None:
+            return False
+        source_queue.hide(self.sqs, self.circuit.queue_url, [(message.receipt_handle, 0)])
+        self.table.let_go(self.circuit.name, message, owner=self.owner)
+        held.remove(message)
+        return True
 
     def _in_the_way(self, held: list[HeldMessage]) -> list[HeldMessage]:
-        """Return the held messages that take one of the places.
+        """Return the held messages that take one of the places where contents are not stored.
 
-        Where contents are not stored, a message at its last receive can neither be tried again nor handed back. Were it
-        to keep its place, a few of them would end all probing until their holds end, while other messages wait.
+        One at its last receive can neither be tried again nor handed back, so it takes none.
         """
-        if self.circuit.settings["StoreHeldMessages"]:
-            return held
         return [message for message in held if message.has_room(self.circuit.max_receive_count)]
 
     def _stored_record(self, message: HeldMessage) -> dict[str, Any] | None:

@@ -59,7 +59,8 @@ def delete(client: "SQSClient", queue_url: str, receipt_handle: str) -> bool:
 def hide(client: "SQSClient", queue_url: str, visibilities: Sequence[tuple[str, int]]) -> list[bool]:
     """Set how long messages stay hidden from now: pairs of receipt handle and seconds, 0 shows a message at once.
 
-    Returns, in the same order, whether each handle still stood for a hidden message.
+    Returns, in the same order, whether each handle still stood for a hidden message. One that could not be changed for
+    another reason, such as a throttle, still does: it comes back when its earlier visibility timeout ends.
     """
     gone: set[int] = set()
     for start in range(0, len(visibilities), 10):
@@ -68,7 +69,8 @@ def hide(client: "SQSClient", queue_url: str, visibilities: Sequence[tuple[str, 
             for offset, (handle, seconds) in enumerate(visibilities[start : start + 10])
         ]
         answer = client.change_message_visibility_batch(QueueUrl=queue_url, Entries=entries)  # type: ignore[arg-type]
-        gone |= {int(failure["Id"]) for failure in answer.get("Failed", [])}
+        failed = answer.get("Failed", [])
+        gone |= {int(entry["Id"]) for entry in failed if entry["Code"].rpartition(".")[2] in _HANDLE_GONE}
     return [index not in gone for index in range(len(visibilities))]
 
 

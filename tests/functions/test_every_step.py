@@ -22,21 +22,19 @@ STEPS = (
 )
 OWNERS_ONLY = tuple(step for step in STEPS if step not in ("open_circuit", "watch_circuit"))
 RESULTS: dict[str, Any] = {
-    "schedule": {"failures": 2, "cycles": 2, "wait_seconds": 60},
+    "schedule": {"failures": 2, "cycles": 2, "began": "2026-03-01T12:00:00Z", "wait_seconds": 60},
     "probe": {"outcome": "FAILED", "reason": "the target answered FUNCTION_ERROR to a message"},
     "closing": {"outcome": "HEALED"},
 }
 
 
-@pytest.mark.parametrize("step", STEPS)
-@pytest.mark.parametrize(
-    ("change", "field"),
-    [({"format": 99}, "format: 99"), ({"execution": "me"}, "execution: 'me'"), ({"circuit": None}, "circuit: None")],
-)
-def test_step_bad_input_is_refused_by_name(world: World, step: str, change: dict[str, Any], field: str) -> None:
-    document = {**world.document(world.start_execution()), **RESULTS, **change}
-    with pytest.raises(BadStateDocument, match=field):
-        world.run(step, document)
+def test_step_bad_input_is_refused_by_name(world: World) -> None:
+    good = {**world.document(world.start_execution()), **RESULTS}
+    bad = {"format": 99, "execution": "me", "circuit": None}
+    for step in STEPS:
+        for field, value in bad.items():
+            with pytest.raises(BadStateDocument, match=rf"{field}: {value!r} must be"):
+                world.run(step, {**good, field: value})
     assert world.mapping_is() == "Enabled"
     assert world.record().owner == ""
 

@@ -5,7 +5,7 @@ from breaker.circuit_table import CircuitState
 
 from tests.functions.world import World
 
-SCHEDULE = {"next": "GIVE_UP", "failures": 3, "cycles": 4, "wait_seconds": 120}
+SCHEDULE = {"next": "GIVE_UP", "failures": 3, "cycles": 4, "began": "2026-03-01T12:00:00Z", "wait_seconds": 120}
 
 
 @pytest.mark.parametrize(

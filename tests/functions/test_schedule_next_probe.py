@@ -6,10 +6,14 @@ import pytest
 
 from tests.functions.world import World
 
+BEGAN = "2026-03-01T12:00:00Z"
 
-def schedule(world: World, document: dict[str, Any], outcome: str, failures: int = 0, cycles: int = 0) -> Any:
+
+def schedule(
+    world: World, document: dict[str, Any], outcome: str, failures: int = 0, cycles: int = 0, began: str = BEGAN
+) -> Any:
     """Run the step after a probe."""
-    before = {"failures": failures, "cycles": cycles, "wait_seconds": 1}
+    before = {"failures": failures, "cycles": cycles, "began": began, "wait_seconds": 1}
     probe = {"outcome": outcome, "reason": "test"}
     return world.run("schedule_next_probe", {**document, "schedule": before, "probe": probe})
 
@@ -28,12 +32,12 @@ def test_schedule_next_probe_each_failure_doubles_the_wait_up_to_the_cap(world: 
 
 def test_schedule_next_probe_counts_failures_and_cycles(world: World, document: Any) -> None:
     answer = schedule(world, document, "FAILED", failures=3, cycles=7)
-    assert answer == {"next": "WAIT", "failures": 4, "cycles": 8, "wait_seconds": 120}
+    assert answer == {"next": "WAIT", "failures": 4, "cycles": 8, "began": BEGAN, "wait_seconds": 120}
 
 
 def test_schedule_next_probe_nothing_to_try_is_no_failure(world: World, document: Any) -> None:
     answer = schedule(world, document, "NOTHING_TO_TRY", failures=1, cycles=1)
-    assert answer == {"next": "WAIT", "failures": 1, "cycles": 2, "wait_seconds": 60}
+    assert answer == {"next": "WAIT", "failures": 1, "cycles": 2, "began": BEGAN, "wait_seconds": 60}
 
 
 def test_schedule_next_probe_writes_down_when(world: World, document: Any) -> None:
@@ -72,3 +76,16 @@ def test_schedule_next_probe_without_limit_never_gives_up(world: World, document
 def test_schedule_next_probe_hands_over_long_before_the_history_is_full(world: World, document: Any) -> None:
     assert schedule(world, document, "NOTHING_TO_TRY", cycles=498)["next"] == "WAIT"
     assert schedule(world, document, "NOTHING_TO_TRY", cycles=499)["next"] == "HAND_OVER"
+
+
+def test_schedule_next_probe_hands_over_after_a_day(world: World, document: Any) -> None:
+    just_short = schedule(world, document, "FAILED", began="2026-02-28T12:00:01Z")
+    assert just_short["next"] == "WAIT"
+    assert schedule(world, document, "FAILED", began="2026-02-28T12:00:00Z")["next"] == "HAND_OVER"
+
+
+def test_schedule_next_probe_hands_over_once_a_day(world: World, document: Any) -> None:
+    world.wait(24 * 3600 - 1)
+    assert schedule(world, document, "FAILED")["next"] == "WAIT"
+    world.wait(1)
+    assert schedule(world, document, "FAILED")["next"] == "HAND_OVER"

@@ -1,6 +1,6 @@
 import pytest
 
-from lab.options import DemoOptions, parse_options
+from lab.options import CompareOptions, DemoOptions, parse_options
 
 
 def test_parse_options_without_any_gives_the_defaults():
@@ -34,3 +34,9 @@ def test_parse_options_bad_value_is_refused_naming_option_value_and_rule(option,
     assert option in said
     assert value in said
     assert rule in said
+
+
+def test_parse_options_compare_takes_none():
+    assert parse_options(["compare"]) == CompareOptions()
+    with pytest.raises(SystemExit):
+        parse_options(["compare", "--rate", "2"])
