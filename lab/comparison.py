@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +136,7 @@ def _draw_queue(axis: Any, result: OutageResult) -> None:
 def _draw_mapping(axis: Any, result: OutageResult) -> None:
     colours = {"Enabled": GREEN, "Disabled": AMBER}
     samples = result.samples
-    for sample, following in zip(samples, samples[1:], strict=False):
+    for sample, following in pairwise(samples):
         axis.broken_barh(
             [(sample.at, following.at - sample.at)], (-0.4, 0.8), facecolors=colours.get(sample.mapping), linewidth=0
         )
