@@ -1,9 +1,9 @@
 """CloseCircuit: write down the intent, ask for the mapping."""
 
 import pytest
+
 from breaker.circuit_table import CircuitState
 from breaker.errors import BadStateDocument, MappingNotSettled
-
 from tests.functions.world import World
 
 HEALED = {"outcome": "HEALED", "reason": "the target answered PROCESSED to a message"}

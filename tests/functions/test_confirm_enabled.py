@@ -3,9 +3,9 @@
 from typing import Any
 
 import pytest
+
 from breaker.circuit_table import CircuitState
 from breaker.errors import CircuitTakenOver, MappingNotSettled
-
 from tests.functions.world import World
 
 
@@ -49,9 +49,7 @@ def test_confirm_enabled_closes_releases_the_claim_and_sums_up(world: World, doc
     assert (event["summary"], event["incident"]) == (summary, incident["id"])
 
 
-def test_confirm_enabled_summary_is_in_the_log(
-    world: World, document: Any, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_confirm_enabled_summary_is_in_the_log(world: World, document: Any, caplog: pytest.LogCaptureFixture) -> None:
     summary = world.run("confirm_enabled", document)
     (line,) = [line for line in caplog.records if line.message.startswith("CLOSED: messages flow again")]
     assert line.__dict__["summary"] == summary

@@ -1,10 +1,10 @@
 """ConfirmPaused: not OPEN before the mapping is Disabled."""
 
 import pytest
+
 from breaker import clients
 from breaker.circuit_table import CircuitState
 from breaker.errors import MappingNotSettled
-
 from tests.functions.world import World
 
 

@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from breaker.errors import BadStateDocument, CircuitTakenOver
 
+from breaker.errors import BadStateDocument, CircuitTakenOver
 from tests.functions.world import World
 
 STEPS = (
@@ -45,7 +45,7 @@ def test_step_lost_ownership_changes_nothing(world: World, step: str) -> None:
     document = {**world.open(), **RESULTS}
     world.take_over()
     before, mapping = world.items(), world.mapping_is()
-    with pytest.raises(CircuitTakenOver, match="circuit orders: .*:first does not own it any more"):
+    with pytest.raises(CircuitTakenOver, match=r"circuit orders: .*:first does not own it any more"):
         world.run(step, document)
     assert world.items() == before
     assert world.mapping_is() == mapping

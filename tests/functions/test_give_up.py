@@ -1,8 +1,8 @@
 """GiveUp: recorded and announced, and what happens then was chosen."""
 
 import pytest
-from breaker.circuit_table import CircuitState
 
+from breaker.circuit_table import CircuitState
 from tests.functions.world import World
 
 SCHEDULE = {"next": "GIVE_UP", "failures": 3, "cycles": 4, "began": "2026-03-01T12:00:00Z", "wait_seconds": 120}

@@ -4,9 +4,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+
 from breaker import clock
 from breaker.errors import InvalidTrip, StaleTrip, UnknownCircuit
-
 from tests.functions.world import ALARM, MACHINE_ARN, World
 
 EXECUTION = "arn:aws:states:us-east-1:123456789012:execution:CircuitBreaker:first"

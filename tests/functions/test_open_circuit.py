@@ -1,9 +1,9 @@
 """OpenCircuit: claim, write down the intent, disable."""
 
 import pytest
+
 from breaker.circuit_table import CircuitState
 from breaker.errors import MappingNotSettled, UnknownCircuit
-
 from tests.functions.world import World
 
 

@@ -4,9 +4,9 @@ import json
 from typing import Any
 
 import pytest
+
 from breaker.circuit_table import CircuitState
 from breaker.errors import BadStateDocument
-
 from tests.functions.world import World
 
 START = {"circuit": "orders", "command": "OPEN", "reason": "test"}

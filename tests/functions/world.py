@@ -23,6 +23,7 @@ import boto3
 from boto3.dynamodb.types import TypeDeserializer
 from moto import mock_aws
 from moto.awslambda.models import EventSourceMapping
+from moto.awslambda.utils import get_backend as lambda_backend
 from moto.awslambda_simple.models import LambdaSimpleBackend
 from moto.core.exceptions import JsonRESTError
 from moto.events.models import EventsBackend
@@ -194,6 +195,8 @@ class World:
         mapping = self.lambda_.create_event_source_mapping(EventSourceArn=queue_arn, FunctionName=function, **more)
         for queue in sqs_backends[ACCOUNT][REGION].queues.values():
             queue.lambda_event_source_mappings.clear()
+        # moto would name the version that an alias stands for.
+        lambda_backend(ACCOUNT, REGION)._event_source_mappings[mapping["UUID"]].function_arn = function
         return mapping["UUID"]
 
     def make_alarm(self, name: str) -> None:
@@ -299,10 +302,11 @@ class World:
         read = TypeDeserializer().deserialize
         return [
             {name: read(value) for name, value in item.items()}
-            for item in self.dynamodb.scan(TableName=TABLE, ConsistentRead=True)["Items"]
+            for page in self.dynamodb.get_paginator("scan").paginate(TableName=TABLE)
+            for item in page["Items"]
         ]
 
-    def keys(self) -> set[str]:
+    def sort_keys(self) -> set[str]:
         """Return the sort keys of all items of the breaker's table."""
         return {item["sk"] for item in self.items()}
 
@@ -434,18 +438,24 @@ def new_world(**build: Any) -> Iterator[World]:
         return original_put_events(backend, events)
 
     def change_visibility(backend: SQSBackend, queue_name: str, receipt_handle: str, visibility_timeout: int) -> None:
-        # moto counts 12 hours from the send and takes handles of messages that are visible again.
+        # moto counts the 12 hours from the send, not the receive, and takes handles of messages that are visible again.
         queue = backend.get_queue(queue_name)
         message = next((m for m in queue._messages if m.had_receipt_handle(receipt_handle)), None)
         if message is None or message.visible:
             raise ReceiptHandleIsInvalid
         end = world.now.timestamp() + int(visibility_timeout)
-        if end - message.approximate_first_receive_timestamp / 1000 > TWELVE_HOURS:
+        if end - received_at[message.id] > TWELVE_HOURS:
             raise ReceiptHandleIsInvalid
         message.change_visibility(visibility_timeout)
         if message.visible:
             queue.pending_messages.discard(message)
 
+    def mark_received(message: Message, visibility_timeout: int | None = None) -> None:
+        received_at[message.id] = world.now.timestamp()
+        original_mark_received(message, visibility_timeout)
+
+    received_at: dict[str, float] = {}
+    original_mark_received = Message.mark_received
     original_put_events = EventsBackend.put_events
     describe_mapping = EventSourceMapping.get_configuration
     patches: list[tuple[Any, str, Any]] = [
@@ -455,6 +465,7 @@ def new_world(**build: Any) -> Iterator[World]:
         (sqs_models, "unix_time_millis", lambda: world.now.timestamp() * 1000),
         # Hidden for 0 seconds means visible now, also with a clock that stands still.
         (Message, "visible", property(lambda message: world.now.timestamp() * 1000 >= message.visible_at)),
+        (Message, "mark_received", mark_received),
         (Queue, "wait_for_messages", lambda queue, timeout: world.wait(timeout)),
         (SQSBackend, "change_message_visibility", change_visibility),
         (LambdaSimpleBackend, "invoke", invoke),

@@ -1,0 +1,494 @@
+"""ProbeTarget: one real message tried, held or deleted, and never received twice without need."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from botocore.exceptions import ReadTimeoutError
+
+from breaker import clients
+from breaker.circuit_table import CircuitState
+from breaker.holding import MAX_HOLD_SECONDS
+from tests.functions.world import (
+    LambdaRefusal,
+    TargetTimedOut,
+    World,
+    binary,
+    failing,
+    processing,
+    reporting_failures,
+    string,
+)
+
+# Longest wait 120 s, target timeout 30 s, margin 300 s.
+HIDDEN_SECONDS = 450
+
+
+def probe(world: World, document: dict[str, Any], *, after: float = 60) -> Any:
+    """Let time pass and probe."""
+    world.wait(after)
+    return world.run("probe_target", document)
+
+
+def counters(world: World) -> dict[str, int]:
+    """Return the incident's counters that are not 0."""
+    return {name: value for name, value in world.record().incident.items() if isinstance(value, int) and value}
+
+
+# Verdicts: a message is deleted only when the target processed it
+
+
+def test_probe_target_processed_deletes_the_message_and_heals(world: World) -> None:
+    world.send()
+    document = world.open()
+    assert probe(world, document) == {"outcome": "HEALED", "reason": "the target answered PROCESSED to a message"}
+    assert world.messages() == []
+    assert world.sort_keys() == {"CIRCUIT", "MAPPING"}
+    assert counters(world) == {"probes": 1, "receives": 1, "processed_by_breaker": 1}
+    (event,) = world.events
+    assert (event["change"], event["from"], event["to"]) == ("PROBED", "OPEN", "OPEN")
+    assert event["probe"]["outcome"] == "HEALED"
+
+
+@pytest.mark.parametrize(
+    ("target", "verdict"),
+    [
+        pytest.param(failing, "FUNCTION_ERROR", id="raises"),
+        pytest.param(reporting_failures, "BATCH_ITEM_FAILURE", id="reports the message"),
+        pytest.param(lambda event: b"{not json", "BAD_BATCH_RESPONSE", id="answers rubbish"),
+        pytest.param(
+            lambda event: {"batchItemFailures": [{"itemIdentifier": ""}]}, "BAD_BATCH_RESPONSE", id="reports nobody"
+        ),
+        pytest.param(lambda event: raised(TargetTimedOut()), "TIMEOUT", id="times out"),
+        pytest.param(
+            lambda event: raised(LambdaRefusal("TooManyRequestsException", status=429)), "THROTTLED", id="throttled"
+        ),
+        pytest.param(
+            lambda event: raised(LambdaRefusal("ResourceNotFoundException", status=404)), "TARGET_NOT_FOUND", id="gone"
+        ),
+        pytest.param(lambda event: raised(LambdaRefusal("KMSDisabledException")), "INVOKE_REFUSED", id="refused"),
+    ],
+)
+def test_probe_target_anything_but_processed_keeps_the_message(
+    world: World, target: Callable[[Any], Any], verdict: str
+) -> None:
+    message_id = world.send("an order")
+    world.target = target
+    document = world.open()
+    assert probe(world, document) == {"outcome": "FAILED", "reason": f"the target answered {verdict} to a message"}
+    assert world.hidden_for(message_id) == HIDDEN_SECONDS
+    (held,) = world.held()
+    assert (held.message_id, held.tries, held.last_tried) == (message_id, 1, int(world.now.timestamp()))
+    assert counters(world) == {"probes": 1, "failed_probes": 1, "receives": 1}
+    assert world.record().state is CircuitState.OPEN
+
+
+def raised(error: Exception) -> None:
+    """Raise, as an expression."""
+    raise error
+
+
+def test_probe_target_no_answer_in_time_keeps_the_message(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.send()
+    document = world.open()
+
+    def no_answer(**_: Any) -> None:
+        raise ReadTimeoutError(endpoint_url="https://lambda")
+
+    monkeypatch.setattr(clients.lambda_invoke(), "invoke", no_answer)
+    assert probe(world, document)["reason"] == "the target answered TIMEOUT to a message"
+    assert len(world.messages()) == len(world.held()) == 1
+
+
+@pytest.mark.parametrize("code", ["AccessDeniedException", "ExpiredTokenException", "UnrecognizedClientException"])
+def test_probe_target_breaker_may_not_invoke_is_no_verdict_and_keeps_the_message(world: World, code: str) -> None:
+    world.send()
+    document = world.open()
+    world.target = lambda event: raised(LambdaRefusal(code, status=403))
+    with pytest.raises(Exception, match=code):
+        probe(world, document)
+    assert len(world.messages()) == len(world.held()) == 1
+    assert counters(world) == {}
+
+
+def test_probe_target_without_report_batch_item_failures_the_answer_is_ignored(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world(response_types=())
+    world.register()
+    world.send()
+    world.target = reporting_failures
+    assert probe(world, world.open())["outcome"] == "HEALED"
+    assert world.messages() == []
+
+
+def test_probe_target_delete_refused_keeps_the_message_for_another_try(world: World) -> None:
+    world.send()
+    document = world.open()
+    world.refuse(world.sqs, "delete_message", "RequestThrottled")
+    with pytest.raises(Exception, match="RequestThrottled"):
+        probe(world, document)
+    assert len(world.messages()) == len(world.held()) == 1
+    assert probe(world, document)["outcome"] == "HEALED"
+    assert world.messages() == []
+
+
+@pytest.mark.parametrize("code", ["ReceiptHandleIsInvalid", "InvalidParameterValue"])
+def test_probe_target_handle_expired_while_the_target_worked_is_healed_all_the_same(world: World, code: str) -> None:
+    world.send()
+    document = world.open()
+    world.refuse(world.sqs, "delete_message", code)
+    assert probe(world, document)["outcome"] == "HEALED"
+    assert world.held() == []
+
+
+# The event is exactly Lambda's
+
+
+def test_probe_target_event_is_what_lambda_would_send(make_world: Callable[..., World]) -> None:
+    world = make_world(alias="live")
+    world.register()
+    attributes = {"kind": string("gift"), "amount": string("12.5", "Number"), "seal": binary(b"\x00\xff")}
+    message_id = world.send('{"order_id": 1}', MessageAttributes=attributes, MessageGroupId="tenant-1")
+    world.wait(5)
+    probe(world, world.open())
+    ((function, event),) = world.invocations
+    assert function.endswith(":function:orders-target:live")
+    (record,) = event["Records"]
+    assert record.pop("receiptHandle")
+    assert record.pop("md5OfMessageAttributes")
+    assert record == {
+        "messageId": message_id,
+        "body": '{"order_id": 1}',
+        "attributes": {
+            "ApproximateReceiveCount": "1",
+            "SentTimestamp": "1772366400000",
+            "SenderId": record["attributes"]["SenderId"],
+            "ApproximateFirstReceiveTimestamp": "1772366465000",
+            "MessageGroupId": "tenant-1",
+        },
+        "messageAttributes": {
+            "kind": {"stringValue": "gift", "stringListValues": [], "binaryListValues": [], "dataType": "String"},
+            "amount": {"stringValue": "12.5", "stringListValues": [], "binaryListValues": [], "dataType": "Number"},
+            "seal": {"binaryValue": "AP8=", "stringListValues": [], "binaryListValues": [], "dataType": "Binary"},
+        },
+        "md5OfBody": hashlib.md5(b'{"order_id": 1}').hexdigest(),
+        "eventSource": "aws:sqs",
+        "eventSourceARN": world.queue_arn,
+        "awsRegion": "us-east-1",
+    }
+
+
+# One receive, then held
+
+
+def test_probe_target_lone_message_is_received_once_and_tried_every_time(world: World) -> None:
+    message_id = world.send("an order", MessageAttributes={"seal": binary(b"\x00\xff")})
+    world.target = failing
+    document = world.open()
+    for _ in range(4):
+        assert probe(world, document, after=120)["outcome"] == "FAILED"
+        assert world.hidden_for(message_id) == HIDDEN_SECONDS
+    message = world.message(message_id)
+    assert message is not None
+    assert message.approximate_receive_count == 1
+    assert counters(world) == {"probes": 4, "failed_probes": 4, "receives": 1}
+    events = [event for _, event in world.invocations]
+    assert events == [events[0]] * 4  # attributes and all, each time
+    world.target = processing
+    assert probe(world, document, after=120)["outcome"] == "HEALED"
+    assert world.messages() == []
+    assert world.sort_keys() == {"CIRCUIT", "MAPPING"}
+
+
+def test_probe_target_prefers_messages_not_tried_yet_then_takes_turns(world: World) -> None:
+    world.register(MaxHeldMessages=2)
+    ids = {world.send(f"order {number}") for number in range(3)}
+    world.target = failing
+    document = world.open()
+    for _ in range(6):
+        probe(world, document, after=100)
+    tried = [event["Records"][0]["messageId"] for _, event in world.invocations]
+    assert len(set(tried[:2])) == 2
+    assert tried[2:] == tried[:2] * 2
+    assert [world.hidden_for(name) for name in tried[:2]] == [HIDDEN_SECONDS] * 2
+    (untouched,) = ids - set(tried)
+    message = world.message(untouched)
+    assert message is not None
+    assert message.approximate_receive_count == 0
+
+
+def test_probe_target_hold_that_ended_is_counted_and_the_message_received_anew(world: World) -> None:
+    message_id = world.send()
+    world.target = failing
+    document = world.open()
+    probe(world, document)
+    (held,) = world.held()
+    assert held.hold_ends == int(world.now.timestamp()) + MAX_HOLD_SECONDS
+    probe(world, document, after=MAX_HOLD_SECONDS)
+    assert [held.message_id for held in world.held()] == [message_id]
+    assert counters(world) == {"probes": 2, "failed_probes": 2, "receives": 2, "holds_ended": 1}
+
+
+def test_probe_target_over_12_hours_receives_a_message_once(world: World) -> None:
+    world.register(MaxProbeIntervalSeconds=3600)
+    message_id = world.send()
+    world.target = failing
+    document = world.open()
+    for _ in range(12):
+        assert probe(world, document, after=3550)["outcome"] == "FAILED"
+    message = world.message(message_id)
+    assert message is not None
+    assert message.approximate_receive_count == 1
+    assert counters(world) == {"probes": 12, "failed_probes": 12, "receives": 1}
+
+
+def test_probe_target_last_seconds_of_a_hold_hide_no_longer_than_it(world: World) -> None:
+    world.register(MaxHeldMessages=1)
+    message_id = world.send()
+    world.target = failing
+    document = world.open()
+    probe(world, document, after=0)
+    (held,) = world.held()
+    world.sqs.change_message_visibility(
+        QueueUrl=world.queue_url, ReceiptHandle=held.receipt_handle, VisibilityTimeout=MAX_HOLD_SECONDS
+    )
+    probe(world, document, after=MAX_HOLD_SECONDS - 100)
+    assert world.hidden_for(message_id) == 100
+
+
+def test_probe_target_message_visible_again_is_forgotten_and_received_anew(world: World) -> None:
+    world.register(MaxHeldMessages=1)
+    world.send()
+    world.target = failing
+    document = world.open()
+    probe(world, document)
+    # The breaker was away for longer than it had hidden the message.
+    probe(world, document, after=HIDDEN_SECONDS + 1)
+    assert world.sort_keys() == {"CIRCUIT", "MAPPING"}
+    probe(world, document)
+    assert counters(world) == {"probes": 3, "failed_probes": 3, "receives": 2}
+
+
+def test_probe_target_at_max_receive_count_is_held_and_tried(world: World) -> None:
+    message_id = world.send()
+    world.receive_times(4)
+    world.target = failing
+    document = world.open()
+    for _ in range(3):
+        probe(world, document)
+    (held,) = world.held()
+    assert (held.message_id, held.receive_count, held.tries) == (message_id, 5, 3)
+    assert world.messages(url=world.dlq_url) == []
+
+
+# Content
+
+
+def test_probe_target_largest_message_is_stored_in_chunks_and_deleted_on_settling(world: World) -> None:
+    seal = bytes(range(256)) * 40
+    body = "é" * ((1_048_576 - len(seal) - 100) // 2)
+    world.send(body, MessageAttributes={"seal": binary(seal)})
+    world.target = failing
+    document = world.open()
+    probe(world, document)
+    (held,) = world.held()
+    chunks = [item for item in world.items() if item["sk"].startswith("CONTENT#")]
+    assert len(chunks) == held.chunks > 2
+    assert all(len(bytes(chunk["content"])) < 400_000 for chunk in chunks)
+    assert {int(item["expires_at"]) for item in world.items() if "expires_at" in item} == {held.hold_ends + 3600}
+    world.target = processing
+    probe(world, document)
+    record = world.invocations[-1][1]["Records"][0]
+    assert record["body"] == body
+    assert base64.b64decode(record["messageAttributes"]["seal"]["binaryValue"]) == seal
+    assert world.sort_keys() == {"CIRCUIT", "MAPPING"}
+
+
+def test_probe_target_content_incomplete_is_no_reason_to_guess(world: World) -> None:
+    world.send()
+    world.target = failing
+    document = world.open()
+    probe(world, document)
+    (held,) = world.held()
+    world.dynamodb.delete_item(
+        TableName="circuits",
+        Key={"pk": {"S": "CIRCUIT#orders"}, "sk": {"S": f"CONTENT#{held.message_id}#0"}},
+    )
+    assert probe(world, document) == {"outcome": "NOTHING_TO_TRY", "reason": "all 1 messages are hidden"}
+    assert world.hidden_for(held.message_id) == HIDDEN_SECONDS
+
+
+@pytest.fixture
+def unstored(world: World) -> World:
+    """A circuit whose messages' content is not stored, failing, with two places for held messages."""
+    world.register(StoreHeldMessages="false", MaxHeldMessages=2)
+    world.target = failing
+    return world
+
+
+def test_probe_target_unstored_tries_another_and_hands_the_oldest_back(unstored: World) -> None:
+    world = unstored
+    for number in range(4):
+        world.send(f"order {number}")
+    document = world.open()
+    for _ in range(3):
+        assert probe(world, document, after=100)["outcome"] == "FAILED"
+    assert not any(key.startswith("CONTENT#") for key in world.sort_keys())
+    tried = [event["Records"][0]["messageId"] for _, event in world.invocations]
+    assert len(set(tried)) == 3
+    assert {held.message_id for held in world.held()} == set(tried[1:])
+    assert world.hidden_for(tried[0]) == 0
+    assert counters(world)["receives"] == 3
+
+
+def test_probe_target_unstored_lone_message_is_received_again_to_be_tried_again(unstored: World) -> None:
+    world = unstored
+    message_id = world.send()
+    document = world.open()
+    for _ in range(3):
+        assert probe(world, document)["outcome"] == "FAILED"
+    message = world.message(message_id)
+    assert message is not None
+    assert message.approximate_receive_count == 3
+    world.target = processing
+    assert probe(world, document)["outcome"] == "HEALED"
+
+
+def test_probe_target_unstored_last_receive_is_kept_hidden_and_others_are_tried(unstored: World) -> None:
+    world = unstored
+    last = [world.send(f"order {number}") for number in range(3)]
+    world.receive_times(4)
+    document = world.open()
+    for _ in range(3):
+        assert probe(world, document)["outcome"] == "FAILED"
+    assert probe(world, document) == {"outcome": "NOTHING_TO_TRY", "reason": "all 3 messages are hidden"}
+    world.send("another")
+    assert probe(world, document)["outcome"] == "FAILED"
+    assert {world.hidden_for(message_id) for message_id in last} == {HIDDEN_SECONDS}
+    assert world.messages(url=world.dlq_url) == []
+
+
+# Nothing to try
+
+
+def test_probe_target_hidden_messages_mean_waiting(world: World) -> None:
+    world.send()
+    world.receive(seconds=600)
+    document = world.open()
+    assert probe(world, document) == {"outcome": "NOTHING_TO_TRY", "reason": "all 1 messages are hidden"}
+    assert counters(world) == {}
+    assert world.changes() == ["PROBED"]
+
+
+def test_probe_target_delayed_messages_mean_waiting(world: World) -> None:
+    world.send(DelaySeconds=900)
+    document = world.open()
+    assert probe(world, document) == {"outcome": "NOTHING_TO_TRY", "reason": "all 1 messages are delayed"}
+
+
+def test_probe_target_empty_queue_while_the_alarm_is_on_means_waiting(world: World) -> None:
+    answer = probe(world, world.open())
+    assert answer == {"outcome": "NOTHING_TO_TRY", "reason": "the queue is empty, but the alarm is still in ALARM"}
+
+
+@pytest.mark.parametrize("state", ["OK", "INSUFFICIENT_DATA", None])
+def test_probe_target_empty_queue_and_alarm_off_ends_the_incident(world: World, state: str | None) -> None:
+    document = world.open()
+    if state:
+        world.set_alarm(state)
+    else:
+        world.cloudwatch.delete_alarms(AlarmNames=["orders-error-rate"])
+    answer = probe(world, document)
+    assert answer == {"outcome": "QUEUE_EMPTY", "reason": "the queue is empty and the alarm is not in ALARM"}
+
+
+@pytest.mark.parametrize("state", ["Enabled", "Enabling"])
+def test_probe_target_mapping_enabled_by_somebody_else_is_overridden(world: World, state: str) -> None:
+    message_id = world.send()
+    document = world.open()
+    world.switch_mapping(enabled=True)
+    world.mapping_state = state
+    answer = probe(world, document)
+    assert answer == {"outcome": "OVERRIDDEN", "reason": f"somebody else has enabled the mapping, it is {state}"}
+    message = world.message(message_id)
+    assert message is not None
+    assert message.approximate_receive_count == 0
+    assert world.invocations == []
+
+
+# Errors
+
+
+@pytest.mark.parametrize(
+    ("client", "operation", "code"),
+    [
+        ("sqs", "receive_message", "OverLimit"),
+        ("sqs", "change_message_visibility_batch", "RequestThrottled"),
+        ("dynamodb", "put_item", "ProvisionedThroughputExceededException"),
+        ("dynamodb", "transact_write_items", "TransactionInProgressException"),
+        ("lambda_", "get_event_source_mapping", "TooManyRequestsException"),
+    ],
+)
+def test_probe_target_call_refused_loses_no_message(world: World, client: str, operation: str, code: str) -> None:
+    message_id = world.send()
+    world.target = failing
+    document = world.open()
+    world.refuse(getattr(world, client), operation, code)
+    with pytest.raises(Exception, match=code):
+        probe(world, document)
+    assert world.message(message_id) is not None
+    world.wait(600)
+    assert probe(world, document)["outcome"] == "FAILED"
+    world.target = processing
+    assert probe(world, document)["outcome"] == "HEALED"
+    assert len(world.messages()) == 0
+
+
+def test_probe_target_taken_over_by_the_transaction_is_named_so(world: World) -> None:
+    world.send()
+    document = world.open()
+    transact = world.dynamodb.transact_write_items
+
+    def after_a_take_over(**arguments: Any) -> Any:
+        world.dynamodb.transact_write_items = transact
+        world.take_over()
+        return transact(**arguments)
+
+    world.dynamodb.transact_write_items = after_a_take_over
+    try:
+        with pytest.raises(Exception, match=r"circuit orders: .*:first does not own it any more") as raised_error:
+            probe(world, document)
+    finally:
+        world.dynamodb.transact_write_items = transact
+    assert type(raised_error.value).__name__ == "CircuitTakenOver"
+    assert world.invocations == []
+    assert len(world.messages()) == 1
+
+
+# FIFO
+
+
+def test_probe_target_fifo_tries_one_message_of_a_group(make_world: Callable[..., World]) -> None:
+    world = make_world(fifo=True)
+    world.register()
+    first = world.send("1", MessageGroupId="tenant-1")
+    world.send("2", MessageGroupId="tenant-1")
+    world.target = failing
+    document = world.open()
+    for _ in range(3):
+        assert probe(world, document)["outcome"] == "FAILED"
+    assert {event["Records"][0]["messageId"] for _, event in world.invocations} == {first}
+    world.target = processing
+    probe(world, document)
+    assert [message.body for message in world.messages()] == ["2"]
+
+
+def test_probe_target_settings_of_a_later_release_are_ignored(world: World) -> None:
+    world.send()
+    document = world.open()
+    document["circuit"]["settings"]["Colour"] = "red"
+    assert probe(world, json.loads(json.dumps(document)))["outcome"] == "HEALED"
