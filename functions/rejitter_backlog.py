@@ -9,7 +9,7 @@ from breaker import clients, clock, environment
 from breaker.circuit_table import CircuitTable
 from breaker.ownership import owned_record
 from breaker.probing import TRY_OVERHEAD_SECONDS, Prober
-from breaker.rejittering import Sweep
+from breaker.rejittering import LONGEST_SWEEP_SECONDS, Sweep
 from breaker.state_document import StateDocument
 from breaker.time_budget import TimeBudget
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 logger = Logger()
 
-# The whole sweep, over all runs of this step. What is left after it simply flows.
-LONGEST_SWEEP_SECONDS = 1800
 # Messages sent meanwhile are received too, and left alone. This many batches of nothing else end the sweep.
 _BATCHES_WITHOUT_BACKLOG = 3
 # One run re-queues in pieces of this length, so that progress is written down and a retry repeats little.
@@ -65,6 +63,7 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
             # Its next receive would dead-letter it, so it is tried directly: by the next step, or, where contents
             # are not stored, now while its content is at hand.
             held, record_of_message = prober.hold(message)
+            prober.keep_hidden([held], longest_wait=LONGEST_SWEEP_SECONDS)
             if held.chunks == 0 and try_budget.is_enough():
                 prober.try_record(held, record_of_message)
         without_backlog = without_backlog + 1 if batch.copied == 0 else 0

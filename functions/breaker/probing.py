@@ -19,6 +19,7 @@ from breaker.holding import (
     to_hand_back,
 )
 from breaker.lambda_record import record_of
+from breaker.rejittering import LONGEST_SWEEP_SECONDS
 from breaker.state_document import Circuit
 from breaker.target import try_message
 from breaker.verdict import Verdict
@@ -75,7 +76,7 @@ class Prober:
         """
         message, record, received = self._choose(held)
         if message is None or record is None:
-            self._keep_hidden(held)
+            self.keep_hidden(held, longest_wait=self._longest_wait())
             return None
         verdict = self.try_record(message, record)
         others = [other for other in held if other.message_id != message.message_id]
@@ -83,7 +84,9 @@ class Prober:
             message = replace(message, tries=message.tries + 1, last_tried=int(clock.now().timestamp()))
             self.table.hold(self.circuit.name, message, owner=self.owner)
             others.append(message)
-        self._keep_hidden(others)
+        # A sweep would receive what comes back meanwhile, and with it dead-letter what is at its last receive.
+        sweeps = verdict.processed and self.circuit.settings["Recovery"] == "REJITTER"
+        self.keep_hidden(others, longest_wait=LONGEST_SWEEP_SECONDS if sweeps else self._longest_wait())
         return Try(message, verdict, received)
 
     def try_held(self, message: HeldMessage) -> Verdict | None:
@@ -111,6 +114,22 @@ class Prober:
         )
         self.table.hold(self.circuit.name, message, owner=self.owner, content=content)
         return message, record
+
+    def keep_hidden(self, held: list[HeldMessage], *, longest_wait: int) -> None:
+        """Hide held messages for another `longest_wait` seconds and a try. What is not hidden any more is forgotten."""
+        now = int(clock.now().timestamp())
+        timeout = self.circuit.target_timeout_seconds
+        visibilities = [
+            (
+                message.receipt_handle,
+                hide_for_seconds(message, now=now, longest_wait=longest_wait, target_timeout=timeout),
+            )
+            for message in held
+        ]
+        still_hidden = source_queue.hide(self.sqs, self.circuit.queue_url, visibilities)
+        for message, hidden in zip(held, still_hidden, strict=True):
+            if not hidden:
+                self.table.let_go(self.circuit.name, message, owner=self.owner)
 
     def _settle_processed(self, message: HeldMessage) -> None:
         # The only place where the breaker deletes a message that it tried.
@@ -163,26 +182,9 @@ class Prober:
         record: dict[str, Any] = json.loads(content)
         return record
 
-    def _keep_hidden(self, held: list[HeldMessage]) -> None:
-        now = int(clock.now().timestamp())
-        visibilities = [
-            (
-                message.receipt_handle,
-                hide_for_seconds(
-                    message,
-                    now=now,
-                    longest_wait=max(
-                        self.circuit.settings["MaxProbeIntervalSeconds"], self.circuit.settings["FirstProbeSeconds"]
-                    ),
-                    target_timeout=self.circuit.target_timeout_seconds,
-                ),
-            )
-            for message in held
-        ]
-        still_hidden = source_queue.hide(self.sqs, self.circuit.queue_url, visibilities) if held else []
-        for message, hidden in zip(held, still_hidden, strict=True):
-            if not hidden:
-                self.table.let_go(self.circuit.name, message, owner=self.owner)
+    def _longest_wait(self) -> int:
+        settings = self.circuit.settings
+        return max(int(settings["MaxProbeIntervalSeconds"]), int(settings["FirstProbeSeconds"]))
 
     def _try_seconds(self) -> int:
         return self.circuit.target_timeout_seconds + TRY_OVERHEAD_SECONDS

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 MAX_BATCH_BYTES = 1_048_576
 MAX_DELAY_SECONDS = 900
 BATCH_MESSAGES = 10
+# The whole sweep. What is left after it simply flows.
+LONGEST_SWEEP_SECONDS = 1800
 # Covers sending and deleting one batch with retries.
 _BATCH_VISIBILITY_SECONDS = 120
 
