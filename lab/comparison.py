@@ -66,7 +66,7 @@ def figures(result: OutageResult) -> dict[str, str]:
 
 def _print(console: Console, without: OutageResult, with_breaker: OutageResult) -> None:
     minutes = PLAN.outage / _MINUTE
-    table = Table(title=f"An outage of {minutes:.0f} minutes at {PLAN.rate:g} orders a second", title_style="bold")
+    table = Table(title=f"{minutes:.0f} minutes of outage", title_style="bold")
     table.add_column("")
     table.add_column("without", justify="right")
     table.add_column("with", justify="right")
