@@ -60,10 +60,12 @@ def _register(event: dict[str, Any]) -> Answer:
     circuit = Inspector(clients.lambda_control(), clients.sqs(), clients.cloudwatch()).inspect(settings)
     table = CircuitTable(clients.dynamodb(), environment.circuit_table())
     stack = _stack(event)
+    before = table.load(circuit.name)
+    if before is not None and before.stack != stack:
+        raise InvalidSetting(f"CircuitName: {circuit.name!r} must not be a circuit of another stack")
     holder = table.reserve_mapping(circuit.mapping_id, circuit=circuit.name, stack=stack)
     if holder is not None:
         raise InvalidSetting(f"MappingId: {circuit.mapping_id!r} is protected by the circuit {holder!r} already")
-    before = table.load(circuit.name)
     if not table.register(circuit, stack=stack, now=clock.iso(clock.now())):
         if before is None or before.circuit.mapping_id != circuit.mapping_id:
             table.release_mapping(circuit.mapping_id, circuit=circuit.name)
