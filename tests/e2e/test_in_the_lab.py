@@ -130,9 +130,7 @@ def test_watch_touches_nothing_and_deleting_the_stack_while_open_leaves_the_mapp
     lab: Lab, breaker: Deployment
 ) -> None:
     watching = deploy(breaker, "apart", Mode="WATCH")
-    watched = ended(
-        lab, start(lab, watching, {"circuit": "apart", "command": "OPEN", "reason": "what would happen?"})
-    )
+    watched = ended(lab, start(lab, watching, {"circuit": "apart", "command": "OPEN", "reason": "what would happen?"}))
     assert json.loads(watched["output"])["outcome"] == "WATCHED"
     assert lab.mapping_state() == "Enabled"
 
@@ -157,6 +155,4 @@ def delete_stack(lab: Lab, name: str) -> None:
     cloudformation = lab.client("cloudformation")
     stack_id = cloudformation.describe_stacks(StackName=name)["Stacks"][0]["StackId"]
     cloudformation.delete_stack(StackName=name)
-    until(
-        lambda: cloudformation.describe_stacks(StackName=stack_id)["Stacks"][0]["StackStatus"] == "DELETE_COMPLETE"
-    )
+    until(lambda: cloudformation.describe_stacks(StackName=stack_id)["Stacks"][0]["StackStatus"] == "DELETE_COMPLETE")
