@@ -1,0 +1,46 @@
+"""A world with the names that a deployed stack would have."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from events.fill import Stack, fill, read_event
+from tests.functions.world import ALARM, CIRCUIT, MACHINE_ARN, STACK_ID, TARGET, World, new_world
+
+
+@dataclass(frozen=True)
+class Events:
+    """The events of the folder, filled for a world."""
+
+    values: dict[str, str]
+
+    def __getitem__(self, name: str) -> Any:
+        return fill(read_event(name), self.values)
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    """A pipeline with its circuit registered, CLOSED."""
+    with new_world() as world:
+        world.register(TargetFunction=TARGET)
+        yield world
+
+
+@pytest.fixture
+def events(world: World) -> Events:
+    """The events, filled for the world."""
+    settings = world.record().circuit.settings
+    names = {
+        **{name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in settings.items()},
+        "QueueUrl": world.queue_url,
+        "TargetFunctionName": TARGET,
+        "MappingId": world.mapping_id,
+        "StateMachineArn": MACHINE_ARN,
+        "CircuitName": CIRCUIT,
+        "AlarmName": ALARM,
+        "RegisterCircuitFunction": "register",
+    }
+    return Events(Stack(STACK_ID, names).values(now=datetime(2026, 3, 1, 12, 0, tzinfo=UTC)))
