@@ -9,6 +9,7 @@ import importlib
 import io
 import json
 import logging
+import sys
 import unittest.mock
 import zipfile
 from collections.abc import Callable, Iterator
@@ -21,10 +22,12 @@ from typing import Any
 
 import boto3
 from boto3.dynamodb.types import TypeDeserializer
+from botocore.client import BaseClient
 from moto import mock_aws
 from moto.awslambda.models import EventSourceMapping
 from moto.awslambda.utils import get_backend as lambda_backend
 from moto.awslambda_simple.models import LambdaSimpleBackend
+from moto.core import models, responses, serialize
 from moto.core.exceptions import JsonRESTError
 from moto.events.models import EventsBackend
 from moto.sqs import models as sqs_models
@@ -47,6 +50,7 @@ CIRCUIT = "orders"
 MACHINE_ARN = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:CircuitBreaker"
 STACK_ID = f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/shop/11111111-2222-3333-4444-555555555555"
 TWELVE_HOURS = 43_200
+DYNAMODB_TYPES = {"S", "N", "B", "SS", "NS", "BS", "M", "L", "NULL", "BOOL"}
 
 Target = Callable[[dict[str, Any]], Any]
 """What the target does with an event: returns its answer or raises."""
@@ -456,6 +460,23 @@ def new_world(**build: Any) -> Iterator[World]:
 
     received_at: dict[str, float] = {}
     original_mark_received = Message.mark_received
+    def pick(picker: Any, context: Any) -> Any:
+        # moto looks for ten spellings of each of the ten kinds of value of each attribute; there is one.
+        if context.key in DYNAMODB_TYPES and isinstance(context.obj, dict):
+            return context.obj.get(context.key)
+        return original_pick(picker, context)
+
+    def call_unmeasured(client: Any, operation: str, arguments: Any) -> Any:
+        # Measuring the coverage of boto3 and moto, which nobody reads, would double the time that the tests take.
+        measure = sys.gettrace()
+        sys.settrace(None)
+        try:
+            return original_call(client, operation, arguments)
+        finally:
+            sys.settrace(measure)
+
+    original_call = BaseClient._make_api_call
+    original_pick = serialize.AttributePicker.__call__
     original_put_events = EventsBackend.put_events
     describe_mapping = EventSourceMapping.get_configuration
     patches: list[tuple[Any, str, Any]] = [
@@ -475,9 +496,14 @@ def new_world(**build: Any) -> Iterator[World]:
             lambda mapping: describe_mapping(mapping) | ({"State": world.mapping_state} if world.mapping_state else {}),
         ),
         (EventsBackend, "put_events", put_events),
+        (BaseClient, "_make_api_call", call_unmeasured),
+        (serialize.AttributePicker, "__call__", pick),
+        (responses, "method_names_from_class", cache(responses.method_names_from_class)),
     ]
     with ExitStack() as stack:
         stack.enter_context(unittest.mock.patch.dict("os.environ", {"CIRCUIT_TABLE": TABLE, "LEDGER_TABLE": LEDGER}))
+        # Nothing here asks AWS by the library `requests`, and preparing for it takes as long as a test.
+        stack.enter_context(unittest.mock.patch.object(models, "RESPONSES_METHODS", []))
         stack.enter_context(mock_aws(config={"lambda": {"use_docker": False}}))
         for owner, name, replacement in [*patches, *_lasting_clients()]:
             stack.enter_context(unittest.mock.patch.object(owner, name, replacement))
