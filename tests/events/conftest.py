@@ -25,7 +25,7 @@ class Events:
 def world() -> Iterator[World]:
     """A pipeline with its circuit registered, CLOSED."""
     with new_world() as world:
-        world.register(TargetFunction=TARGET)
+        world.register(TargetFunction=TARGET, Revision="30 180 5")
         yield world
 
 
@@ -35,6 +35,9 @@ def events(world: World) -> Events:
     settings = world.record().circuit.settings
     names = {
         **{name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in settings.items()},
+        "TargetTimeoutSeconds": "30",
+        "QueueVisibilityTimeoutSeconds": "180",
+        "MaxReceiveCount": "5",
         "QueueUrl": world.queue_url,
         "TargetFunctionName": TARGET,
         "MappingId": world.mapping_id,

@@ -31,8 +31,8 @@ def test_close_circuit_gave_up_says_so(world: World) -> None:
 
 def test_close_circuit_intent_is_written_before_the_mapping_is_touched(world: World) -> None:
     document = world.open(probe=HEALED)
-    world.refuse(world.lambda_, "update_event_source_mapping", "ServiceException")
-    with pytest.raises(world.lambda_.exceptions.ServiceException):
+    world.refuse(world.lambda_, "update_event_source_mapping", "InvalidParameterValueException")
+    with pytest.raises(world.lambda_.exceptions.InvalidParameterValueException):
         world.run("close_circuit", document)
     assert world.record().intent == "ENABLE"
     assert world.mapping_is() == "Disabled"
@@ -59,7 +59,7 @@ def test_close_circuit_twice_announces_once(world: World) -> None:
 def test_close_circuit_mapping_enabled_by_somebody_else_is_not_touched(world: World) -> None:
     document = world.open(probe={"outcome": "OVERRIDDEN", "reason": "somebody else has enabled the mapping"})
     world.switch_mapping(enabled=True)
-    world.refuse(world.lambda_, "update_event_source_mapping", "ServiceException")
+    world.refuse(world.lambda_, "update_event_source_mapping", "InvalidParameterValueException")
     assert world.run("close_circuit", document) == {"outcome": "OVERRIDDEN"}
 
 

@@ -83,6 +83,21 @@ def test_confirm_enabled_answer_lost_repeats_summary_and_announcement(world: Wor
     assert len({event["sequence"] for event in world.events}) == 1
 
 
+def test_confirm_enabled_write_repeated_by_the_sdk_is_known_as_its_own(
+    world: World, document: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    update = world.dynamodb.update_item
+
+    def answer_lost(**arguments: Any) -> Any:
+        update(**arguments)
+        return update(**arguments)
+
+    monkeypatch.setattr(world.dynamodb, "update_item", answer_lost)
+    assert world.run("confirm_enabled", document)["outcome"] == "HEALED"
+    assert world.record().state is CircuitState.CLOSED
+    assert world.changes() == ["CLOSED"]
+
+
 def test_confirm_enabled_next_incident_begun_meanwhile_is_left_alone(world: World, document: Any) -> None:
     world.run("confirm_enabled", document)
     second = world.open("second")

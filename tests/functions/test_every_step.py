@@ -22,7 +22,7 @@ STEPS = (
 )
 OWNERS_ONLY = tuple(step for step in STEPS if step not in ("open_circuit", "watch_circuit"))
 RESULTS: dict[str, Any] = {
-    "schedule": {"failures": 2, "cycles": 2, "began": "2026-03-01T12:00:00Z", "wait_seconds": 60},
+    "schedule": {"failures": 2, "successes": 0, "cycles": 2, "began": "2026-03-01T12:00:00Z", "wait_seconds": 60},
     "probe": {"outcome": "FAILED", "reason": "the target answered FUNCTION_ERROR to a message"},
     "closing": {"outcome": "HEALED"},
 }

@@ -128,6 +128,7 @@ def test_no_content_leaves_a_whole_incident(world: World, listener: Listener, to
     document = world.document(world.start_execution())
     document["claim"] = listener.run("open_circuit", document)
     document["paused"] = listener.run("confirm_paused", document)
+    world.set_alarm("OK")
     for target in targets(token):
         world.target = target
         document["probe"] = listener.run("probe_target", document)

@@ -20,9 +20,9 @@ def test_open_circuit_closed_claims_writes_the_intent_and_disables(world: World)
 
 
 def test_open_circuit_intent_is_written_before_the_mapping_is_touched(world: World) -> None:
-    world.refuse(world.lambda_, "update_event_source_mapping", "ServiceException")
+    world.refuse(world.lambda_, "update_event_source_mapping", "InvalidParameterValueException")
     document = world.document(world.start_execution())
-    with pytest.raises(world.lambda_.exceptions.ServiceException):
+    with pytest.raises(world.lambda_.exceptions.InvalidParameterValueException):
         world.run("open_circuit", document)
     assert world.record().intent == "DISABLE"
     assert world.mapping_is() == "Enabled"
@@ -40,11 +40,13 @@ def test_open_circuit_twice_keeps_the_incident(world: World) -> None:
     assert world.mapping_is() == "Disabled"
 
 
-@pytest.mark.parametrize("code", ["ResourceInUseException", "ResourceConflictException"])
+@pytest.mark.parametrize(
+    "code", ["ResourceInUseException", "ResourceConflictException", "TooManyRequestsException", "ServiceException"]
+)
 def test_open_circuit_mapping_busy_is_to_be_retried(world: World, code: str) -> None:
     world.refuse(world.lambda_, "update_event_source_mapping", code)
     document = world.document(world.start_execution())
-    with pytest.raises(MappingNotSettled, match=f"mapping {world.mapping_id} is changing and refused an update"):
+    with pytest.raises(MappingNotSettled, match=f"mapping {world.mapping_id}: Lambda answered {code}"):
         world.run("open_circuit", document)
     assert world.run("open_circuit", document)["ours"]
 

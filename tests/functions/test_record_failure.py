@@ -65,7 +65,9 @@ def test_record_failure_not_the_owner_announces_and_writes_nothing(world: World,
 def test_record_failure_mapping_cannot_be_read_says_unknown(world: World) -> None:
     execution = world.open()["execution"]
     world.refuse(world.lambda_, "get_event_source_mapping", "ServiceException")
-    assert record(world, execution)["cause"].endswith("; the mapping is unknown (ServiceException)")
+    assert record(world, execution)["cause"].endswith("; the mapping is unknown (MappingNotSettled)")
+    world.refuse(world.lambda_, "get_event_source_mapping", "ResourceNotFoundException")
+    assert record(world, execution)["cause"].endswith("; the mapping is unknown (ResourceNotFoundException)")
 
 
 def test_record_failure_taken_over_meanwhile_is_only_logged(world: World) -> None:

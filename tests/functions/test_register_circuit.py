@@ -450,8 +450,11 @@ def test_register_delete_claimed_but_not_confirmed_enables_the_mapping(world: Wo
     ask()
     document = world.document(world.start_execution())
     world.run("open_circuit", document)
+    asked_at = world.now
     assert ask("Delete")["Status"] == "SUCCESS"
     assert world.mapping_is() == "Enabled"
+    # A step that was about to disable the mapping has come to its end by then.
+    assert (world.now - asked_at).total_seconds() >= 60
 
 
 def test_register_delete_while_a_step_is_at_work_takes_its_claim(world: World, ask: Ask) -> None:
@@ -519,10 +522,49 @@ def test_register_delete_mapping_never_enabled_fails_and_can_be_tried_again(worl
     answer = ask("Delete")
     assert answer["Status"] == "FAILED"
     assert answer["Reason"] == (
-        f"MappingNotSettled: MappingId: '{world.mapping_id}' could not be enabled within 600 s; try again"
+        f"MappingNotSettled: MappingId: '{world.mapping_id}' could not be enabled within 480 s; try again"
     )
     assert world.record().owner == "removal-9f4b0b1e-0000-4000-8000-000000000001"
     world.mapping_state = None
     assert ask("Delete")["Status"] == "SUCCESS"
     assert world.mapping_is() == "Enabled"
     assert world.items() == []
+
+
+def test_register_delete_failed_and_rolled_back_can_be_opened_again(world: World, ask: Ask) -> None:
+    ask()
+    world.open()
+    world.mapping_state = "Updating"
+    assert ask("Delete")["Status"] == "FAILED"
+    world.mapping_state = None
+    assert ask("Update")["Status"] == "SUCCESS"
+    assert world.record().owner == ""
+    second = world.document(world.start_execution("second"))
+    assert world.run("open_circuit", second)["ours"]
+
+
+def test_register_update_during_an_incident_leaves_its_owner(world: World, ask: Ask) -> None:
+    ask()
+    execution = world.open()["execution"]
+    ask("Update")
+    assert world.record().owner == execution
+
+
+def test_register_delete_removed_at_the_same_moment_succeeds(world: World, ask: Ask) -> None:
+    ask()
+    world.refuse(world.dynamodb, "update_item", "ConditionalCheckFailedException")
+    assert ask("Delete")["Status"] == "SUCCESS"
+
+
+def test_register_delete_table_refuses_is_answered_as_failed(world: World, ask: Ask) -> None:
+    ask()
+    world.refuse(world.dynamodb, "update_item", "InternalServerError")
+    assert "InternalServerError" in ask("Delete")["Reason"]
+    assert ask("Delete")["Status"] == "SUCCESS"
+
+
+def test_register_delete_mapping_cannot_be_released_is_answered_as_failed(world: World, ask: Ask) -> None:
+    ask()
+    world.refuse(world.dynamodb, "delete_item", "InternalServerError")
+    assert "InternalServerError" in ask("Delete")["Reason"]
+    assert ask("Delete")["Status"] == "SUCCESS"

@@ -13,7 +13,7 @@ def schedule(
     world: World, document: dict[str, Any], outcome: str, failures: int = 0, cycles: int = 0, began: str = BEGAN
 ) -> Any:
     """Run the step after a probe."""
-    before = {"failures": failures, "cycles": cycles, "began": began, "wait_seconds": 1}
+    before = {**document["schedule"], "failures": failures, "cycles": cycles, "began": began, "wait_seconds": 1}
     probe = {"outcome": outcome, "reason": "test"}
     return world.run("schedule_next_probe", {**document, "schedule": before, "probe": probe})
 
@@ -32,12 +32,19 @@ def test_schedule_next_probe_each_failure_doubles_the_wait_up_to_the_cap(world: 
 
 def test_schedule_next_probe_counts_failures_and_cycles(world: World, document: Any) -> None:
     answer = schedule(world, document, "FAILED", failures=3, cycles=7)
-    assert answer == {"next": "WAIT", "failures": 4, "cycles": 8, "began": BEGAN, "wait_seconds": 120}
+    assert answer == {
+        "next": "WAIT",
+        "failures": 4,
+        "successes": 0,
+        "cycles": 8,
+        "began": BEGAN,
+        "wait_seconds": 120,
+    }
 
 
 def test_schedule_next_probe_nothing_to_try_is_no_failure(world: World, document: Any) -> None:
     answer = schedule(world, document, "NOTHING_TO_TRY", failures=1, cycles=1)
-    assert answer == {"next": "WAIT", "failures": 1, "cycles": 2, "began": BEGAN, "wait_seconds": 60}
+    assert (answer["next"], answer["failures"], answer["cycles"], answer["wait_seconds"]) == ("WAIT", 1, 2, 60)
 
 
 def test_schedule_next_probe_writes_down_when(world: World, document: Any) -> None:
@@ -89,3 +96,21 @@ def test_schedule_next_probe_hands_over_once_a_day(world: World, document: Any) 
     assert schedule(world, document, "FAILED")["next"] == "WAIT"
     world.wait(1)
     assert schedule(world, document, "FAILED")["next"] == "HAND_OVER"
+
+
+def test_schedule_next_probe_success_that_is_not_believed_yet_is_confirmed_soon(world: World, document: Any) -> None:
+    answer = schedule(world, document, "CONFIRMING", failures=7)
+    assert (answer["next"], answer["failures"], answer["successes"], answer["wait_seconds"]) == ("WAIT", 7, 1, 30)
+
+
+@pytest.mark.parametrize(("outcome", "successes"), [("CONFIRMING", 2), ("NOTHING_TO_TRY", 1), ("FAILED", 0)])
+def test_schedule_next_probe_counts_successes_in_a_row(
+    world: World, document: Any, outcome: str, successes: int
+) -> None:
+    document["schedule"]["successes"] = 1
+    assert schedule(world, document, outcome)["successes"] == successes
+
+
+def test_schedule_next_probe_document_of_an_earlier_release_has_no_successes(world: World, document: Any) -> None:
+    del document["schedule"]["successes"]
+    assert schedule(world, document, "CONFIRMING")["successes"] == 1

@@ -82,7 +82,7 @@ def test_settle_poison_at_max_receive_count_stays_hidden_to_the_end_of_its_hold(
     assert [message.id for message in world.messages(url=world.dlq_url)] == [poison]
 
 
-@pytest.mark.parametrize("outcome", ["QUEUE_EMPTY", "OVERRIDDEN", "FAILED"])
+@pytest.mark.parametrize("outcome", ["QUEUE_EMPTY", "FAILED"])
 def test_settle_target_not_known_to_be_healed_is_not_tried(world: World, outcome: str) -> None:
     last = world.send()
     world.receive_times(4)
@@ -91,6 +91,16 @@ def test_settle_target_not_known_to_be_healed_is_not_tried(world: World, outcome
     assert world.run("settle_held_messages", document)["done"]
     assert world.invocations == []
     assert world.hidden_for(last) > 40_000
+
+
+def test_settle_overridden_by_somebody_who_lets_messages_flow_tries_too(world: World) -> None:
+    world.send()
+    world.receive_times(4)
+    document, _ = hold(world, 1)
+    document["probe"] = {"outcome": "OVERRIDDEN", "reason": "test"}
+    assert world.run("settle_held_messages", document)["done"]
+    assert world.messages() == []
+    assert counters(world) == {"processed_by_breaker": 1}
 
 
 def test_settle_without_stored_content_cannot_try_and_leaves_alone(world: World) -> None:

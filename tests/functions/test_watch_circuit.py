@@ -2,6 +2,7 @@
 
 import pytest
 
+from breaker.errors import MappingNotSettled
 from tests.functions.world import World
 
 
@@ -45,7 +46,7 @@ def test_watch_circuit_twice_is_the_same_incident(world: World) -> None:
 
 
 def test_watch_circuit_mapping_cannot_be_read_raises_what_aws_said(world: World) -> None:
-    world.refuse(world.lambda_, "get_event_source_mapping", "TooManyRequestsException")
-    with pytest.raises(world.lambda_.exceptions.TooManyRequestsException):
+    world.refuse(world.lambda_, "get_event_source_mapping", "ServiceException")
+    with pytest.raises(MappingNotSettled):
         world.run("watch_circuit", world.document(world.start_execution()))
     assert world.events == []

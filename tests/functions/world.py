@@ -382,11 +382,15 @@ class World:
         return {**self.run("load_circuit", event), **results}
 
     def open(self, name: str = "first", **results: Any) -> dict[str, Any]:
-        """Bring the circuit to OPEN, owned by a new execution, and return the input of its next step."""
+        """Bring the circuit to OPEN, owned by a new execution, and return the input of its next step.
+
+        The alarm has left ALARM by then: nothing is invoked any more.
+        """
         document = self.document(self.start_execution(name), **results)
         document["claim"] = self.run("open_circuit", document)
         assert document["claim"]["ours"]
         document["paused"] = self.run("confirm_paused", document)
+        self.set_alarm("OK")
         self.events.clear()
         return document
 
@@ -460,6 +464,7 @@ def new_world(**build: Any) -> Iterator[World]:
 
     received_at: dict[str, float] = {}
     original_mark_received = Message.mark_received
+
     def pick(picker: Any, context: Any) -> Any:
         # moto looks for ten spellings of each of the ten kinds of value of each attribute; there is one.
         if context.key in DYNAMODB_TYPES and isinstance(context.obj, dict):

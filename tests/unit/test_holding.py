@@ -105,19 +105,29 @@ def test_to_hand_back_never_dead_letters(held: list[HeldMessage], most: int, lim
 
 
 def test_hide_for_lasts_until_after_the_next_probe() -> None:
-    assert hide_for_seconds(message(), now=NOW, longest_wait=120, target_timeout=30) == 150 + HOLD_MARGIN_SECONDS
+    assert (
+        hide_for_seconds(message(), now=NOW, longest_wait=120, target_timeout=30, max_receive_count=5)
+        == 150 + HOLD_MARGIN_SECONDS
+    )
 
 
 def test_hide_for_ends_with_the_hold() -> None:
     held = message(hold_ends=NOW + 100)
-    assert hide_for_seconds(held, now=NOW, longest_wait=120, target_timeout=30) == 100
-    assert hide_for_seconds(held, now=NOW + 200, longest_wait=120, target_timeout=30) == 0
+    assert hide_for_seconds(held, now=NOW, longest_wait=120, target_timeout=30, max_receive_count=5) == 100
+    assert hide_for_seconds(held, now=NOW + 200, longest_wait=120, target_timeout=30, max_receive_count=5) == 0
+
+
+def test_hide_for_next_receive_would_dead_letter_lasts_to_the_end_of_the_hold() -> None:
+    last = message(receive_count=5, hold_ends=NOW + 5000)
+    assert hide_for_seconds(last, now=NOW, longest_wait=120, target_timeout=30, max_receive_count=5) == 5000
+    assert hide_for_seconds(last, now=NOW + 6000, longest_wait=120, target_timeout=30, max_receive_count=5) == 0
+    assert hide_for_seconds(last, now=NOW, longest_wait=120, target_timeout=30, max_receive_count=None) == 450
 
 
 @given(received=st.integers(0, TWELVE_HOURS), later=st.integers(0, TWELVE_HOURS), wait=st.integers(1, 86_400))
 def test_hide_for_never_reaches_12_hours_after_the_receive(received: int, later: int, wait: int) -> None:
     held = message(hold_ends=received + MAX_HOLD_SECONDS)
     now = received + later
-    seconds = hide_for_seconds(held, now=now, longest_wait=wait, target_timeout=840)
+    seconds = hide_for_seconds(held, now=now, longest_wait=wait, target_timeout=840, max_receive_count=5)
     assert seconds >= 0
     assert seconds == 0 or now + seconds < received + TWELVE_HOURS

@@ -114,7 +114,7 @@ def test_next_batch_any_backlog_is_sent_once_within_the_limits_and_deleted(
     assert queue.accepted == [message["Body"] for message in messages]
     assert queue.deleted == [message["ReceiptHandle"] for message in messages]
     assert (batch.received, batch.copied, batch.duplicated) == (len(messages), len(messages), 0)
-    assert (batch.newer, batch.refused, batch.last_receive) == ([], [], [])
+    assert (batch.left, batch.last_receive) == ([], [])
 
 
 def _bytes_of(entry: dict[str, Any]) -> int:
@@ -135,7 +135,8 @@ def test_next_batch_any_fate_leaves_every_message_in_exactly_one_place(fates: li
         undeletable={r["ReceiptHandle"] for r in messages if r["Body"].endswith("undeletable")},
     )
     batch = sweep(queue).next_batch()
-    kept = [received["Body"] for received in [*batch.newer, *batch.refused, *batch.last_receive]]
+    kept = [handle.removeprefix("handle of ") for handle in batch.left]
+    kept += [received["Body"] for received in batch.last_receive]
     assert sorted([*queue.accepted, *kept]) == sorted(received["Body"] for received in messages)
     assert batch.received == len(messages)
     assert batch.copied == fates.count("taken") + fates.count("undeletable")

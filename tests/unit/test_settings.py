@@ -195,7 +195,7 @@ def _template_settings() -> list[str]:
 def test_template_offers_every_setting_as_a_parameter_or_names_its_own_part() -> None:
     circuit = yaml_parse(TEMPLATE.read_text())["Resources"]["Circuit"]["Properties"]
     assert set(circuit) - {"ServiceToken"} == set(PROPERTIES)
-    assert set(PROPERTIES) - set(_template_settings()) == {"TargetFunction", "QueueArn", "MappingId"}
+    assert set(PROPERTIES) - set(_template_settings()) == {"TargetFunction", "QueueArn", "MappingId", "Revision"}
 
 
 @pytest.mark.parametrize("name", sorted(set(_template_settings()) - {"CircuitName", "AlarmName"}))
