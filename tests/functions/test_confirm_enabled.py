@@ -98,6 +98,14 @@ def test_confirm_enabled_write_repeated_by_the_sdk_is_known_as_its_own(
     assert world.changes() == ["CLOSED"]
 
 
+def test_confirm_enabled_claim_lost_at_the_last_moment_stops_it(world: World, document: Any) -> None:
+    world.refuse(world.dynamodb, "update_item", "ConditionalCheckFailedException")
+    with pytest.raises(CircuitTakenOver):
+        world.run("confirm_enabled", document)
+    assert world.record().state is CircuitState.HALF_OPEN
+    assert world.changes() == []
+
+
 def test_confirm_enabled_next_incident_begun_meanwhile_is_left_alone(world: World, document: Any) -> None:
     world.run("confirm_enabled", document)
     second = world.open("second")

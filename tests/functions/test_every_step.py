@@ -95,6 +95,14 @@ def test_step_table_refuses_raises_what_aws_said(world: World, step: str) -> Non
         world.run(step, document)
 
 
+def test_step_transaction_refused_for_another_reason_raises_what_aws_said(world: World) -> None:
+    document = {**world.open(), **RESULTS}
+    world.send()
+    world.refuse(world.dynamodb, "transact_write_items", "TransactionCanceledException")
+    with pytest.raises(world.dynamodb.exceptions.TransactionCanceledException):
+        world.run("probe_target", document)
+
+
 def test_step_repeated_takes_the_next_number_for_the_same_incident(world: World) -> None:
     document = {**world.open(), **RESULTS}
     for _ in range(2):

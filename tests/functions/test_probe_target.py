@@ -408,6 +408,18 @@ def test_probe_target_hidden_messages_mean_waiting(world: World) -> None:
     assert world.changes() == ["PROBED"]
 
 
+def test_probe_target_messages_behind_a_hidden_one_of_their_group_mean_waiting(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world(fifo=True)
+    world.register()
+    world.send("1", MessageGroupId="tenant-1")
+    world.sqs.receive_message(QueueUrl=world.queue_url, MaxNumberOfMessages=1, VisibilityTimeout=600)
+    world.send("2", MessageGroupId="tenant-1")
+    answer = probe(world, world.open())
+    assert answer == {"outcome": "NOTHING_TO_TRY", "reason": "none of 1 visible messages was received"}
+
+
 def test_probe_target_delayed_messages_mean_waiting(world: World) -> None:
     world.send(DelaySeconds=900)
     document = world.open()

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from breaker import clock
 from breaker.circuit_table import CircuitState
 from breaker.settings import SCHEMA
 from tests.functions.world import ACCOUNT, CIRCUIT, STACK_ID, World, failing
@@ -513,6 +514,24 @@ def test_register_delete_mapping_busy_waits_until_it_is_enabled(world: World, as
     assert ask("Delete")["Status"] == "SUCCESS"
     assert world.mapping_is() == "Enabled"
     assert 9 <= (world.now - world.now.replace(minute=0, second=0)).seconds < 60
+
+
+def test_register_delete_mapping_being_enabled_already_is_only_waited_for(
+    world: World, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask()
+    world.open()
+    world.switch_mapping(enabled=True)
+    world.mapping_state = "Enabling"
+    wait = world.wait
+
+    def until_it_is_enabled(seconds: float) -> None:
+        wait(seconds)
+        world.mapping_state = None
+
+    monkeypatch.setattr(clock, "sleep", until_it_is_enabled)
+    world.refuse(world.lambda_, "update_event_source_mapping", "InvalidParameterValueException")
+    assert ask("Delete")["Status"] == "SUCCESS"
 
 
 def test_register_delete_mapping_never_enabled_fails_and_can_be_tried_again(world: World, ask: Ask) -> None:
