@@ -8,7 +8,7 @@ from breaker import clients, clock, environment
 from breaker.announcements import Announcement, Change, announce
 from breaker.changes import change_circuit
 from breaker.circuit_table import CircuitState, CircuitTable, Record
-from breaker.errors import MappingNotSettled
+from breaker.errors import CircuitTakenOver, MappingNotSettled
 from breaker.mapping import read_mapping, switch_mapping
 from breaker.ownership import owned_record
 from breaker.state_document import StateDocument
@@ -35,7 +35,7 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     outcome = document.result("closing")["outcome"]
     table = CircuitTable(clients.dynamodb(), environment.circuit_table())
     closed = table.load(document.circuit.name)
-    if closed is not None and not closed.owner and closed.last_incident.get("execution") == document.execution:
+    if closed is not None and _closed_by(closed, document):
         return _announce_again(closed)
     record = owned_record(table, document.circuit.name, document.execution)
     mapping = read_mapping(clients.lambda_control(), document.circuit.mapping_id)
@@ -45,18 +45,29 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     if mapping.state != "Enabled":
         raise MappingNotSettled(f"mapping {document.circuit.mapping_id} is {mapping.state}, not yet Enabled")
     summary = summarise(record.incident, circuit=document.circuit.name, outcome=outcome, now=clock.now())
-    change_circuit(
-        table,
-        record,
-        Change.CLOSED,
-        owner=document.execution,
-        reason=f"messages flow again: {outcome}",
-        state=CircuitState.CLOSED,
-        sets={"last_incident": {"execution": document.execution, "summary": summary}},
-        removes=["owner", "incident", "intent", "failure"],
-        details={"summary": summary},
-    )
+    try:
+        change_circuit(
+            table,
+            record,
+            Change.CLOSED,
+            owner=document.execution,
+            reason=f"messages flow again: {outcome}",
+            state=CircuitState.CLOSED,
+            sets={"last_incident": {"execution": document.execution, "summary": summary}},
+            removes=["owner", "incident", "intent", "failure"],
+            details={"summary": summary},
+        )
+    except CircuitTakenOver:
+        # The SDK repeats a write whose answer got lost, and finds the claim released: by itself.
+        closed = table.load(document.circuit.name)
+        if closed is None or not _closed_by(closed, document):
+            raise
+        return _announce_again(closed)
     return summary
+
+
+def _closed_by(record: Record, document: StateDocument) -> bool:
+    return not record.owner and record.last_incident.get("execution") == document.execution
 
 
 def _announce_again(record: Record) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
             record,
             Change.HANDED_OVER,
             owner=document.execution,
-            reason=f"the history of this execution is nearly full; {name} goes on",
+            reason=f"this execution has run for long enough; {name} goes on",
             sets={"successor": successor, "incident.handed_over_by": document.execution},
             adds={"incident.hand_overs": 1},
         )

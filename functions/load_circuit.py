@@ -50,6 +50,7 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
         "trip": {"kind": trip.kind.value, "reason": trip.reason, "at": trip.at},
         "schedule": {
             "failures": record.incident.get("failed_probes", 0) if trip.kind is TripKind.RESUME else 0,
+            "successes": 0,
             "cycles": 0,
             "began": clock.iso(clock.now()),
             "wait_seconds": settings["FirstProbeSeconds"],

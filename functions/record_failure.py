@@ -9,8 +9,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from breaker import clients, clock, environment
 from breaker.announcements import Announcement, Change, announce
 from breaker.changes import change_circuit
-from breaker.circuit_table import CircuitTable, Record
-from breaker.errors import BadStateDocument, CircuitTakenOver
+from breaker.circuit_table import CircuitState, CircuitTable, Record
+from breaker.errors import BadStateDocument, CircuitTakenOver, MappingNotSettled
 from breaker.mapping import read_mapping
 from breaker.ownership import incident_id
 
@@ -41,7 +41,9 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     table = CircuitTable(clients.dynamodb(), environment.circuit_table())
     record = table.load(name) if name else None
     owns = record is not None and record.owner == event["execution"]
-    where = f"the mapping is {_mapping_state(record)}" if record is not None and owns else "the circuit was not changed"
+    where = "the circuit was not changed"
+    if record is not None and (owns or record.state is not CircuitState.CLOSED):
+        where = f"the mapping is {_mapping_state(record)}"
     cause = f"{error}: {_message(event['error'].get('Cause'))}; {where}"
     logger.error(f"the breaker failed: {cause}", extra={"circuit": name, "execution": event["execution"]})
     if record is not None and owns:
@@ -76,7 +78,7 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
 def _mapping_state(record: Record) -> str:
     try:
         return read_mapping(clients.lambda_control(), record.circuit.mapping_id).state
-    except (ClientError, BotoCoreError) as error:
+    except (ClientError, BotoCoreError, MappingNotSettled) as error:
         return f"unknown ({type(error).__name__})"
 
 

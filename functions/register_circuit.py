@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger
 
 from breaker import clients, clock, custom_resource, environment
-from breaker.circuit_table import CircuitTable
+from breaker.circuit_table import REMOVAL_PREFIX, CircuitTable
 from breaker.custom_resource import Answer
 from breaker.errors import InvalidSetting
 from breaker.registration import Inspector
@@ -75,6 +75,7 @@ def _register(event: dict[str, Any]) -> Answer:
         )
     if before is not None and before.circuit.mapping_id != circuit.mapping_id:
         table.release_mapping(before.circuit.mapping_id, circuit=circuit.name)
+    table.forget_removal(circuit.name)
     logger.info("registered", extra={"circuit": circuit.name, "mapping": circuit.mapping_id})
     partition, _, region, account = circuit.target.split(":")[1:5]
     return Answer(
@@ -97,8 +98,8 @@ def _remove(physical_id: str, stack: str, request_id: str) -> None:
         return
     remove_circuit(
         table,
-        record,
-        remover=f"removal-{request_id}",
+        physical_id,
+        remover=f"{REMOVAL_PREFIX}{request_id}",
         sqs=clients.sqs(),
         functions=clients.lambda_control(),
         stepfunctions=clients.stepfunctions(),

@@ -9,7 +9,7 @@ from breaker import clients, clock, environment
 from breaker.circuit_table import CircuitTable
 from breaker.ownership import owned_record
 from breaker.probing import TRY_OVERHEAD_SECONDS, Prober
-from breaker.rejittering import LONGEST_SWEEP_SECONDS, Sweep
+from breaker.rejittering import LONGEST_RUN_SECONDS, LONGEST_SWEEP_SECONDS, Sweep
 from breaker.state_document import StateDocument
 from breaker.time_budget import TimeBudget
 
@@ -20,8 +20,6 @@ logger = Logger()
 
 # Messages sent meanwhile are received too, and left alone. This many batches of nothing else end the sweep.
 _BATCHES_WITHOUT_BACKLOG = 3
-# One run re-queues in pieces of this length, so that progress is written down and a retry repeats little.
-_RUN_SECONDS = 240
 _BATCH_SECONDS = 60
 
 
@@ -30,9 +28,9 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     """Re-queue the backlog that was there when the sweep began.
 
     Input
-        The state document, with `rejitter` from the second run on.
+        The state document. The sweep begins at the probe that healed, so that a run that is repeated knows its copies.
     Output
-        `{"done": bool, "began": <epoch seconds>}`; false if there is more to do, so that the step runs again.
+        `{"done": bool}`; false if there is more to do, so that the step runs again.
     Raises
         CircuitTakenOver
     """
@@ -40,7 +38,8 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     table = CircuitTable(clients.dynamodb(), environment.circuit_table())
     record = owned_record(table, document.circuit.name, document.execution)
     started = clock.now().timestamp()
-    began = document.result("rejitter")["began"] if "rejitter" in event else int(started)
+    began = clock.parse(document.result("probe")["at"]).timestamp()
+    ends = began + LONGEST_SWEEP_SECONDS
     sweep = Sweep(
         client=clients.sqs(),
         queue_url=document.circuit.queue_url,
@@ -53,30 +52,27 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     budget = TimeBudget(context, _BATCH_SECONDS)
     try_budget = TimeBudget(context, document.circuit.target_timeout_seconds + TRY_OVERHEAD_SECONDS)
     copied, duplicated, without_backlog, done = 0, 0, 0, False
-    to_show: list[dict[str, Any]] = []
-    while not done and budget.is_enough() and clock.now().timestamp() < started + _RUN_SECONDS:
+    left: list[str] = []
+    while not done and budget.is_enough() and clock.now().timestamp() < started + LONGEST_RUN_SECONDS:
         batch = sweep.next_batch()
         copied += batch.copied
         duplicated += batch.duplicated
-        to_show += batch.newer + batch.refused
+        left += batch.left
         for message in batch.last_receive:
             # Its next receive would dead-letter it, so it is tried directly: by the next step, or, where contents
             # are not stored, now while its content is at hand.
             held, record_of_message = prober.hold(message)
-            prober.keep_hidden([held], longest_wait=LONGEST_SWEEP_SECONDS)
+            prober.keep_hidden([held])
             if held.chunks == 0 and try_budget.is_enough():
                 prober.try_record(held, record_of_message)
         without_backlog = without_backlog + 1 if batch.copied == 0 else 0
-        done = (
-            batch.received == 0
-            or without_backlog >= _BATCHES_WITHOUT_BACKLOG
-            or clock.now().timestamp() > began + LONGEST_SWEEP_SECONDS
-        )
-    sweep.show_again(to_show)
+        done = batch.received == 0 or without_backlog >= _BATCHES_WITHOUT_BACKLOG or clock.now().timestamp() > ends
+    # Not before the sweep is over: it would receive them again, and each receive counts.
+    sweep.show_again(left, after_seconds=0 if done else max(0, round(ends - clock.now().timestamp())))
     counts = {"incident.rejittered": copied, "incident.duplicated": duplicated}
     table.write(document.circuit.name, owner=document.execution, adds=counts)
     logger.info(
         "re-jittered a part of the backlog",
         extra={"circuit": document.circuit.name, "incident": record.incident["id"], "done": done, **counts},
     )
-    return {"done": done, "began": began}
+    return {"done": done}

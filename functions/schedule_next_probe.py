@@ -30,17 +30,21 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     Input
         The state document with `schedule` and `probe`.
     Output
-        `{"next": "WAIT" | "GIVE_UP" | "HAND_OVER", "failures": n, "cycles": n, "began": t, "wait_seconds": s}`. Only a
-        failed probe counts as a failure; where there was nothing to probe with, the wait does not grow.
+        `{"next": "WAIT" | "GIVE_UP" | "HAND_OVER", "failures": n, "successes": n, "cycles": n, "began": t,
+        "wait_seconds": s}`. Only a failed probe counts as a failure; where there was nothing to probe with, the wait
+        does not grow. Successes are those in a row.
     Raises
         CircuitTakenOver
     """
     document = StateDocument.read(event)
     settings, before = document.circuit.settings, document.result("schedule")
-    failures = before["failures"] + (1 if document.result("probe")["outcome"] == "FAILED" else 0)
+    outcome = document.result("probe")["outcome"]
+    failures = before["failures"] + (1 if outcome == "FAILED" else 0)
+    successes = {"FAILED": 0, "CONFIRMING": before.get("successes", 0) + 1}.get(outcome, before.get("successes", 0))
     cycles = before["cycles"] + 1
     wait = probe_wait_seconds(
-        failures,
+        # A target that seems to have healed is not kept waiting.
+        0 if outcome == "CONFIRMING" else failures,
         first=settings["FirstProbeSeconds"],
         rate=settings["ProbeBackoffRate"],
         longest=settings["MaxProbeIntervalSeconds"],
@@ -60,4 +64,11 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
         f"next: {next_step}",
         extra={"circuit": document.circuit.name, "failed_probes": failures, "wait_seconds": wait},
     )
-    return {"next": next_step, "failures": failures, "cycles": cycles, "began": before["began"], "wait_seconds": wait}
+    return {
+        "next": next_step,
+        "failures": failures,
+        "successes": successes,
+        "cycles": cycles,
+        "began": before["began"],
+        "wait_seconds": wait,
+    }

@@ -39,8 +39,8 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     budget = TimeBudget(context, document.circuit.target_timeout_seconds + TRY_OVERHEAD_SECONDS)
     now = int(clock.now().timestamp())
     began = document.result("settled")["began"] if "settled" in event else now
-    # Only a healed target is worth a try, and only for so long.
-    trying = document.result("probe")["outcome"] == "HEALED" and now < began + LONGEST_SETTLING_SECONDS
+    # A target that messages flow to anyway is worth a try, and only for so long.
+    trying = document.result("probe")["outcome"] in ("HEALED", "OVERRIDDEN") and now < began + LONGEST_SETTLING_SECONDS
     held, ended = prober.live_messages()
     with_room = [message for message in held if message.has_room(document.circuit.max_receive_count)]
     last_receive = [message for message in held if message not in with_room]

@@ -24,6 +24,8 @@ from breaker.state_document import Circuit
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+# The owner of a circuit that is being removed, in place of an execution.
+REMOVAL_PREFIX = "removal-"
 # An item holds at most 400 KB, names included.
 _CHUNK_BYTES = 350_000
 
@@ -215,10 +217,35 @@ class CircuitTable:
             if not _is_condition_failure(error):
                 raise
 
-    def seize(self, name: str, *, owner: str) -> None:
-        """Make `owner` the owner whoever was, so that a step still under way cannot write any more."""
+    def seize(self, name: str, *, owner: str) -> Record | None:
+        """Make `owner` the owner whoever was, so that a step still under way cannot write any more.
+
+        Returns the record as it was before, None where none is registered.
+        """
+        try:
+            answer = self._client.update_item(
+                TableName=self._table,
+                Key=_record_key(name),
+                UpdateExpression="SET #owner = :me",
+                ConditionExpression="attribute_exists(pk)",
+                ExpressionAttributeNames={"#owner": "owner"},
+                ExpressionAttributeValues=_typed({":me": owner}),
+                ReturnValues="ALL_OLD",
+            )
+        except ClientError as error:
+            if _is_condition_failure(error):
+                return None
+            raise
+        return _record(_plain(answer["Attributes"]))
+
+    def forget_removal(self, name: str) -> None:
+        """End the claim of a removal that failed, so that the circuit, registered again, can be claimed again."""
         self._try_update(
-            name, "SET #owner = :me REMOVE successor", "attribute_exists(pk)", {"#owner": "owner"}, {":me": owner}
+            name,
+            "REMOVE #owner",
+            "begins_with(#owner, :removal)",
+            {"#owner": "owner"},
+            {":removal": REMOVAL_PREFIX},
         )
 
     def remove(self, name: str) -> None:

@@ -51,7 +51,10 @@ def lambda_invoke() -> LambdaClient:
     One attempt, and a read timeout above the longest target timeout (840 s): a retry by the SDK would run the target
     twice for one probe.
     """
-    return boto3.client("lambda", config=Config(connect_timeout=5, read_timeout=870, retries={"total_max_attempts": 1}))
+    return boto3.client(
+        "lambda",
+        config=Config(connect_timeout=5, read_timeout=870, tcp_keepalive=True, retries={"total_max_attempts": 1}),
+    )
 
 
 @cache

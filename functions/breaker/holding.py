@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 # 12 hours, less what passes between the receive and the request that extends the hold.
 MAX_HOLD_SECONDS = 43_200 - 30
-# Longer than any step may need between two extensions: retries, a throttled function, a slow start.
+# What a step may need between two extensions: some retries, a slow start.
 HOLD_MARGIN_SECONDS = 300
 
 
@@ -68,10 +68,16 @@ def to_hand_back(held: Sequence[HeldMessage], *, max_held: int, max_receive_coun
     return min(with_room, key=lambda message: (message.last_tried, message.message_id), default=None)
 
 
-def hide_for_seconds(message: HeldMessage, *, now: int, longest_wait: int, target_timeout: int) -> int:
+def hide_for_seconds(
+    message: HeldMessage, *, now: int, longest_wait: int, target_timeout: int, max_receive_count: int | None
+) -> int:
     """Return the visibility timeout, in seconds from now, that hides `message` until after the next probe.
 
-    It is no longer than that, so that a message comes back by itself soon after a breaker that was killed.
+    It is no longer than that, so that a message comes back by itself soon after a breaker that was killed. A message
+    whose next receive would dead-letter it is hidden to the end of its hold: it must not come back because a step of
+    the breaker was throttled for long.
     """
+    if not message.has_room(max_receive_count):
+        return max(0, message.hold_ends - now)
     wanted = longest_wait + target_timeout + HOLD_MARGIN_SECONDS
     return max(0, min(wanted, message.hold_ends - now))

@@ -10,8 +10,13 @@ from breaker.errors import MappingNotSettled
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
 
-# UpdateEventSourceMapping answers these while another change is in progress.
-_BUSY = {"ResourceInUseException", "ResourceConflictException"}
+# Answers that pass: another change is in progress, or Lambda's control plane is throttled or in trouble.
+_PASSING = {
+    "ResourceInUseException",
+    "ResourceConflictException",
+    "TooManyRequestsException",
+    "ServiceException",
+}
 
 
 @dataclass(frozen=True)
@@ -38,8 +43,17 @@ class MappingState:
 
 
 def read_mapping(client: "LambdaClient", mapping_id: str) -> MappingState:
-    """Return the mapping's state."""
-    return MappingState(client.get_event_source_mapping(UUID=mapping_id)["State"])
+    """Return the mapping's state.
+
+    Raises
+    ------
+    MappingNotSettled
+        Lambda cannot say at the moment.
+    """
+    try:
+        return MappingState(client.get_event_source_mapping(UUID=mapping_id)["State"])
+    except ClientError as error:
+        raise _retryable(error, mapping_id) from error
 
 
 def switch_mapping(client: "LambdaClient", mapping_id: str, *, enabled: bool) -> None:
@@ -48,11 +62,15 @@ def switch_mapping(client: "LambdaClient", mapping_id: str, *, enabled: bool) ->
     Raises
     ------
     MappingNotSettled
-        Another change is in progress.
+        Another change is in progress, or Lambda cannot make it at the moment.
     """
     try:
         client.update_event_source_mapping(UUID=mapping_id, Enabled=enabled)
     except ClientError as error:
-        if error.response["Error"]["Code"] in _BUSY:
-            raise MappingNotSettled(f"mapping {mapping_id} is changing and refused an update") from error
-        raise
+        raise _retryable(error, mapping_id) from error
+
+
+def _retryable(error: ClientError, mapping_id: str) -> Exception:
+    """Return MappingNotSettled for an answer that passes, else the error itself."""
+    code = error.response["Error"]["Code"]
+    return MappingNotSettled(f"mapping {mapping_id}: Lambda answered {code}") if code in _PASSING else error

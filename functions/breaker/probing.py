@@ -19,7 +19,6 @@ from breaker.holding import (
     to_hand_back,
 )
 from breaker.lambda_record import record_of
-from breaker.rejittering import LONGEST_SWEEP_SECONDS
 from breaker.state_document import Circuit
 from breaker.target import try_message
 from breaker.verdict import Verdict
@@ -76,7 +75,7 @@ class Prober:
         """
         message, record, received = self._choose(held)
         if message is None or record is None:
-            self.keep_hidden(held, longest_wait=self._longest_wait())
+            self.keep_hidden(held)
             return None
         verdict = self.try_record(message, record)
         others = [other for other in held if other.message_id != message.message_id]
@@ -84,9 +83,7 @@ class Prober:
             message = replace(message, tries=message.tries + 1, last_tried=int(clock.now().timestamp()))
             self.table.hold(self.circuit.name, message, owner=self.owner)
             others.append(message)
-        # A sweep would receive what comes back meanwhile, and with it dead-letter what is at its last receive.
-        sweeps = verdict.processed and self.circuit.settings["Recovery"] == "REJITTER"
-        self.keep_hidden(others, longest_wait=LONGEST_SWEEP_SECONDS if sweeps else self._longest_wait())
+        self.keep_hidden(others)
         return Try(message, verdict, received)
 
     def try_held(self, message: HeldMessage) -> Verdict | None:
@@ -115,14 +112,19 @@ class Prober:
         self.table.hold(self.circuit.name, message, owner=self.owner, content=content)
         return message, record
 
-    def keep_hidden(self, held: list[HeldMessage], *, longest_wait: int) -> None:
-        """Hide held messages for another `longest_wait` seconds and a try. What is not hidden any more is forgotten."""
+    def keep_hidden(self, held: list[HeldMessage]) -> None:
+        """Hide held messages until after the next probe. What is not hidden any more is forgotten."""
         now = int(clock.now().timestamp())
-        timeout = self.circuit.target_timeout_seconds
         visibilities = [
             (
                 message.receipt_handle,
-                hide_for_seconds(message, now=now, longest_wait=longest_wait, target_timeout=timeout),
+                hide_for_seconds(
+                    message,
+                    now=now,
+                    longest_wait=self._longest_wait(),
+                    target_timeout=self.circuit.target_timeout_seconds,
+                    max_receive_count=self.circuit.max_receive_count,
+                ),
             )
             for message in held
         ]

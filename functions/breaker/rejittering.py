@@ -18,9 +18,11 @@ MAX_BATCH_BYTES = 1_048_576
 MAX_DELAY_SECONDS = 900
 BATCH_MESSAGES = 10
 # The whole sweep. What is left after it simply flows.
-LONGEST_SWEEP_SECONDS = 1800
-# Covers sending and deleting one batch with retries.
-_BATCH_VISIBILITY_SECONDS = 120
+LONGEST_SWEEP_SECONDS = 600
+# One run of the step, so that progress is written down and a retry repeats little. What is received stays hidden for
+# longer, so that no run receives a message twice.
+LONGEST_RUN_SECONDS = 240
+_VISIBILITY_SECONDS = LONGEST_RUN_SECONDS + 60
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,8 @@ class Batch:
         Messages whose copy was accepted.
     duplicated
         Of these, messages whose original could not be deleted, so that it will come again.
-    newer, refused
-        Originals left as they are: sent after the sweep began, and not accepted as a copy.
+    left
+        Receipt handles of originals left as they are: sent after the sweep began, or not accepted as a copy.
     last_receive
         Messages that their next receive would dead-letter. Never copied, so that poison still gets there.
     """
@@ -44,8 +46,7 @@ class Batch:
     received: int
     copied: int
     duplicated: int
-    newer: list[dict[str, Any]]
-    refused: list[dict[str, Any]]
+    left: list[str]
     last_receive: list[dict[str, Any]]
 
 
@@ -76,7 +77,7 @@ class Sweep:
             self.client,
             self.queue_url,
             most=BATCH_MESSAGES,
-            visibility_seconds=_BATCH_VISIBILITY_SECONDS,
+            visibility_seconds=_VISIBILITY_SECONDS,
             wait_seconds=1,
         )
         last_receive = [message for message in received if self._is_last_receive(message)]
@@ -88,14 +89,14 @@ class Sweep:
             received=len(received),
             copied=len(accepted),
             duplicated=len(accepted) - deleted,
-            newer=[message for message in rest if message not in backlog],
-            refused=[message for message in backlog if message not in accepted],
+            left=[message["ReceiptHandle"] for message in rest if message not in accepted],
             last_receive=last_receive,
         )
 
-    def show_again(self, messages: Sequence[dict[str, Any]]) -> None:
-        """End the hiding of messages that were left as they are."""
-        source_queue.hide(self.client, self.queue_url, [(message["ReceiptHandle"], 0) for message in messages])
+    def show_again(self, handles: Sequence[str], *, after_seconds: int) -> None:
+        """Show messages that were left as they are: not before `after_seconds`, and spread like the copies."""
+        spread = [(handle, after_seconds + round(self.longest_delay * self.chance())) for handle in handles]
+        source_queue.hide(self.client, self.queue_url, spread)
 
     def _is_last_receive(self, message: dict[str, Any]) -> bool:
         return self.max_receive_count is not None and source_queue.receive_count(message) >= self.max_receive_count

@@ -18,13 +18,15 @@ if TYPE_CHECKING:
 logger = Logger()
 
 _POLL_SECONDS = 3
+# The timeout of the functions that switch the mapping, in template.yaml.
+_LONGEST_SWITCHING_STEP_SECONDS = 60
 # Enabling takes well under a minute as far as is known; the rest is for a mapping busy with other changes.
-_LONGEST_WAIT_SECONDS = 600
+_LONGEST_WAIT_SECONDS = 480
 
 
 def remove_circuit(
     table: CircuitTable,
-    record: Record,
+    name: str,
     *,
     remover: str,
     sqs: "SQSClient",
@@ -40,12 +42,16 @@ def remove_circuit(
     MappingNotSettled
         The mapping could not be enabled in time. The circuit is kept, so that removing it can be tried again.
     """
-    name = record.circuit.name
     # First, so that a step still under way loses its claim before anything is handed back.
-    table.seize(name, owner=remover)
+    record = table.seize(name, owner=remover)
+    if record is None:
+        return
     for execution in (record.owner, record.successor):
         _stop(stepfunctions, execution)
     _hand_back(table, record, remover=remover, sqs=sqs)
+    if record.intent == "DISABLE":
+        # Stopping an execution does not stop its step, and one that was about to disable the mapping still may.
+        clock.sleep(_LONGEST_SWITCHING_STEP_SECONDS)
     if record.state is not CircuitState.CLOSED or record.intent:
         _enable(functions, record.circuit.mapping_id)
     table.release_mapping(record.circuit.mapping_id, circuit=name)

@@ -1,8 +1,7 @@
 """The document that travels through the state machine.
 
 `LoadCircuit` writes it, later steps read it. It carries everything a step needs about the circuit, so that a running
-execution does not change under a stack update, and no message content. `format` is raised when its meaning changes;
-a release reads its own format and the one before.
+execution does not change under a stack update, and no message content. `format` is raised when its meaning changes.
 """
 
 from collections.abc import Mapping
