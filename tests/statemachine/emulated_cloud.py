@@ -131,6 +131,8 @@ class EmulatedCloud:
     ----------
     mapping_settles_after
         Seconds that a mapping stays Disabling, Enabling or Updating after an update.
+    when_disabled
+        Called when a mapping begins to be disabled.
     """
 
     def __init__(self, clock: SimulatedClock) -> None:
@@ -143,6 +145,7 @@ class EmulatedCloud:
         self.mapping_settles_after = 8.0
         self.mapping_refusals: list[AwsError] = []
         self.mapping_updates: list[MappingUpdate] = []
+        self.when_disabled: Callable[[], object] = lambda: None
         self.events: list[dict[str, Any]] = []
         self.refuse_events = False
         self.waits: list[MachineWait] = []
@@ -234,6 +237,8 @@ class EmulatedCloud:
         self.mapping_updates.append(MappingUpdate(self.clock.elapsed(), uuid, change))
         changing = "Updating" if mapping.enabled == was_enabled else ("Enabling" if mapping.enabled else "Disabling")
         self._changing[uuid] = (changing, self.clock.now() + timedelta(seconds=self.mapping_settles_after))
+        if changing == "Disabling":
+            self.when_disabled()
         return mapping
 
     # Step Functions -------------------------------------------------------------------------------------------------

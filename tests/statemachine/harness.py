@@ -217,6 +217,7 @@ class World:
         partial_batch_response: bool = True,
         target_timeout: int = 30,
         fifo: bool = False,
+        alarm_stays: bool = False,
         steps: Mapping[str, Callable[..., Any]] | None = None,
     ) -> None:
         """Create everything but the circuit's registration."""
@@ -256,6 +257,10 @@ class World:
             ComparisonOperator="GreaterThanOrEqualToThreshold",
         )
         self.set_alarm("ALARM")
+        self._alarm_stays = alarm_stays
+        if not alarm_stays:
+            # Nothing is invoked any more, and missing data is not breaching.
+            self.cloud.when_disabled = lambda: self.set_alarm_later("OK", 1)
         self.deploy_machine(definition, steps or {})
 
     def deploy_machine(self, definition: Mapping[str, Any], steps: Mapping[str, Callable[..., Any]]) -> None:
@@ -383,7 +388,11 @@ class World:
 
     def start(self, document: Any = None) -> str:
         """Start an execution, with the alarm's event unless told otherwise; return its ARN."""
-        document = {"circuit": CIRCUIT, "cause": self.alarm_event()} if document is None else document
+        if document is None:
+            document = {"circuit": CIRCUIT, "cause": self.alarm_event()}
+            self.set_alarm("ALARM")
+            if not self._alarm_stays and self.mapping_state() != "Enabled":
+                self.set_alarm_later("OK", 10)
         arn: str = client("stepfunctions").start_execution(
             stateMachineArn=MACHINE_ARN, name=f"execution-{len(self.started)}", input=json.dumps(document)
         )["executionArn"]

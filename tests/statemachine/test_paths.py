@@ -177,11 +177,31 @@ def test_one_poison_message_does_not_hold_the_circuit_open() -> None:
         assert {message.order_id for message in world.queued()} >= {"order-0"}
 
 
+def test_one_lucky_message_does_not_end_an_incident_while_the_alarm_rings() -> None:
+    with paths(surroundings={"alarm_stays": True}, FirstProbeSeconds=30) as world:
+        world.send(10)
+        lucky = iter([True, False, True, True])
+        world.target.behaviour = lambda w, event: healthy(w, event) if next(lucky, True) else failing(w, event)
+        summary = closed_cleanly(world, world.run())
+        assert (summary["outcome"], summary["probes"], summary["failed_probes"]) == ("HEALED", 5, 1)
+        assert world.waits() == [30, 30, 60, 30, 30], "a target that seems to have healed is not kept waiting"
+        all_processed(world)
+
+
+def test_message_processed_while_the_alarm_rings_is_believed_once_it_stops() -> None:
+    with paths(surroundings={"alarm_stays": True}, FirstProbeSeconds=30) as world:
+        world.send(10)
+        world.set_alarm_later("OK", 50)
+        summary = closed_cleanly(world, world.run())
+        assert (summary["outcome"], summary["probes"]) == ("HEALED", 2)
+        all_processed(world)
+
+
 # Nothing to probe with ----------------------------------------------------------------------------------------------
 
 
 def test_empty_queue_closes_once_the_alarm_has_left_alarm() -> None:
-    with paths(FirstProbeSeconds=30) as world:
+    with paths(surroundings={"alarm_stays": True}, FirstProbeSeconds=30) as world:
         world.clock.after(100, lambda: world.set_alarm("OK"))
         summary = closed_cleanly(world, world.run())
         assert summary["outcome"] == "QUEUE_EMPTY"
@@ -191,8 +211,9 @@ def test_empty_queue_closes_once_the_alarm_has_left_alarm() -> None:
 
 
 def test_message_that_arrives_while_the_queue_is_empty_is_the_probe() -> None:
-    with paths(FirstProbeSeconds=30) as world:
+    with paths(surroundings={"alarm_stays": True}, FirstProbeSeconds=30) as world:
         world.clock.after(100, lambda: world.send(1))
+        world.set_alarm_later("OK", 105)
         assert closed_cleanly(world, world.run())["outcome"] == "HEALED"
         assert world.target.processed == world.sent
 
