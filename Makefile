@@ -1,12 +1,14 @@
 # Every target sets up what it needs: python3 (3.11 or newer), make and git are all that must be there.
+# `build` and `deploy` are for AWS and also need the Python that RUNTIME names.
 .DEFAULT_GOAL := help
 .PHONY: help demo compare test lint build deploy event clean
 
-PYTHON ?= python3
-VENV   := .venv
-BIN    := $(VENV)/bin
-READY  := $(VENV)/.ready
-STACK  ?= sqs-circuit-breaker
+PYTHON  ?= python3
+VENV    := .venv
+BIN     := $(VENV)/bin
+READY   := $(VENV)/.ready
+STACK   ?= sqs-circuit-breaker
+RUNTIME ?= python3.13
 export SAM_CLI_TELEMETRY := 0
 # sam build looks for the runtime's Python on the path.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -32,10 +34,10 @@ lint: $(READY) ## Static checks of code, template and state machine.
 	@AWS_DEFAULT_REGION=us-east-1 $(BIN)/sam validate --lint
 
 build: $(READY) ## Build the application for AWS into .aws-sam/.
-	@$(BIN)/sam build
+	@$(BIN)/sam build --parameter-overrides Runtime=$(RUNTIME)
 
 deploy: build ## Deploy to AWS, with your own credentials. Asks before it changes anything.
-	@$(BIN)/sam deploy --stack-name $(STACK)
+	@$(BIN)/sam deploy --stack-name $(STACK) --parameter-overrides Runtime=$(RUNTIME)
 
 event: $(READY) ## Print a sample event filled with a deployed stack's names: NAME=probe_target STACK=sqs-circuit-breaker
 	@$(BIN)/python events/fill.py $(NAME) $(STACK)
