@@ -29,7 +29,7 @@ test: lint ## All checks and tests, with one outage in the lab.
 lint: $(READY) ## Static checks of code, template and state machine.
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@cd functions && $(CURDIR)/$(BIN)/mypy --config-file ../pyproject.toml .
+	@cd functions && $(CURDIR)/$(BIN)/mypy --config-file ../pyproject.toml --cache-dir ../.mypy_cache .
 	@$(BIN)/cfn-lint template.yaml
 	@AWS_DEFAULT_REGION=us-east-1 $(BIN)/sam validate --lint
 
