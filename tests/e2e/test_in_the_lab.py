@@ -108,7 +108,8 @@ def test_an_outage_opens_the_circuit_loses_nothing_and_closes_it_again(lab: Lab)
     assert execution.output is not None
     summary = json.loads(execution.output)
     assert summary["outcome"] == "HEALED"
-    assert summary["probes"] == execution.states_entered.count("ProbeTarget")
+    # A probe that found all messages hidden tried none.
+    assert 1 <= summary["probes"] <= execution.states_entered.count("ProbeTarget")
 
 
 def test_a_refused_start_fails_by_name_and_leaves_the_mapping_alone(lab: Lab) -> None:
