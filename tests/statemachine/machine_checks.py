@@ -92,7 +92,7 @@ def retry_problems(machine: Machine) -> list[str]:
 
 
 def catch_problems(machine: Machine) -> list[str]:
-    """Every Task must catch everything, last, and keep its input: the failure's record needs it."""
+    """Every Task must catch everything, last, and keep its input for the failure's record, unless it just fails."""
     problems = []
     for name, task in tasks_of(machine).items():
         catchers = task.get("Catch", [])
@@ -101,7 +101,7 @@ def catch_problems(machine: Machine) -> list[str]:
         problems += [
             f"{name}.Catch[{number}] overwrites the state"
             for number, catcher in enumerate(catchers)
-            if catcher.get("ResultPath", "$") == "$"
+            if catcher.get("ResultPath", "$") == "$" and machine["States"][catcher["Next"]]["Type"] != "Fail"
         ]
     return problems
 

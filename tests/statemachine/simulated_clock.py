@@ -9,7 +9,9 @@ An actor is the test itself or one running execution. `threading` waits use the 
 
 import heapq
 import itertools
+import sys
 import threading
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -87,7 +89,10 @@ class SimulatedClock:
             self._running_actors -= 1
         self._move_on()
         if not due.woken.wait(REAL_SECONDS_LIMIT):
-            raise Deadlock(f"a wait of {seconds} simulated seconds never ended")
+            raise Deadlock(
+                f"a wait of {seconds} simulated seconds never ended; actors running: {self._running_actors}\n"
+                + _what_all_threads_do()
+            )
 
     def wake(self, owner: object) -> None:
         """End the waits of `owner` now."""
@@ -156,3 +161,10 @@ class SimulatedClock:
             self.faults.append(fault)
         finally:
             self.actor_ends()
+
+
+def _what_all_threads_do() -> str:
+    return "\n".join(
+        f"thread {number}:\n" + "".join(traceback.format_stack(frame)[-8:])
+        for number, frame in sys._current_frames().items()
+    )
