@@ -2,15 +2,19 @@
 
 `LoadCircuit` writes it, later steps read it. It carries everything a step needs about the circuit, so that a running
 execution does not change under a stack update, and no message content. `format` is raised when its meaning changes.
+Steps also read the format before, because an execution begun under the last release must finish under this one.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any
 
 from breaker.errors import BadStateDocument
 
-FORMAT = 1
+FORMAT = 2
+# Closes as soon as the mapping is enabled: its machine has no state that watches what follows.
+FORMAT_WITHOUT_WATCH = 1
+_READABLE = (FORMAT_WITHOUT_WATCH, FORMAT)
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,8 @@ class Circuit:
         True when the mapping has ReportBatchItemFailures.
     settings
         The checked settings, by the names of settings.schema.json.
+    filters
+        The mapping's filter patterns, JSON texts. Lambda drops a message that matches none of them.
     """
 
     name: str
@@ -40,6 +46,7 @@ class Circuit:
     max_receive_count: int | None
     partial_batch_response: bool
     settings: dict[str, Any]
+    filters: list[str] = field(default_factory=list)
 
     @property
     def is_fifo(self) -> bool:
@@ -55,10 +62,10 @@ class Circuit:
         BadStateDocument
             A field is missing.
         """
-        try:
-            return cls(**{field.name: document[field.name] for field in fields(cls)})
-        except KeyError as error:
-            raise BadStateDocument(f"circuit.{error.args[0]}: missing") from None
+        missing = [f.name for f in fields(cls) if f.name not in document and f.default_factory is MISSING]
+        if missing:
+            raise BadStateDocument(f"circuit.{missing[0]}: missing")
+        return cls(**{f.name: document[f.name] for f in fields(cls) if f.name in document})
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON values."""
@@ -75,11 +82,14 @@ class StateDocument:
         ARN of the execution, which is the owner's name in the circuit's record.
     results
         The whole document: what earlier steps put at their places.
+    format
+        The format it was written in.
     """
 
     execution: str
     circuit: Circuit
     results: Mapping[str, Any]
+    format: int = FORMAT
 
     @classmethod
     def read(cls, event: object) -> "StateDocument":
@@ -92,15 +102,15 @@ class StateDocument:
         """
         if not isinstance(event, Mapping):
             raise BadStateDocument(f"input: {event!r:.100} must be a JSON object")
-        if event.get("format") != FORMAT:
-            raise BadStateDocument(f"format: {event.get('format')!r:.100} must be {FORMAT}")
+        if event.get("format") not in _READABLE:
+            raise BadStateDocument(f"format: {event.get('format')!r:.100} must be one of {_READABLE}")
         execution = event.get("execution")
         if not isinstance(execution, str) or ":execution:" not in execution:
             raise BadStateDocument(f"execution: {execution!r:.100} must be the ARN of an execution")
         circuit = event.get("circuit")
         if not isinstance(circuit, Mapping):
             raise BadStateDocument(f"circuit: {circuit!r:.100} must be an object")
-        return cls(execution, Circuit.read(circuit), event)
+        return cls(execution, Circuit.read(circuit), event, event["format"])
 
     @property
     def trip_reason(self) -> str:
