@@ -9,6 +9,7 @@ from breaker.errors import MappingNotSettled
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_lambda.type_defs import ScalingConfigTypeDef
 
 # Answers that pass: another change is in progress, or Lambda's control plane is throttled or in trouble.
 _PASSING = {
@@ -26,10 +27,16 @@ class MappingState:
     Attributes
     ----------
     state
-        Creating, Enabling, Enabled, Disabling, Disabled, Updating or Deleting.
+        Creating, Enabling, Enabled, Disabling, Disabled, Updating or Deleting. "Deleted" where there is none any more.
+    maximum_concurrency
+        How many batches Lambda runs at once, 0 without a limit of the mapping's own.
+    provisioned
+        True in provisioned mode, where Lambda takes no maximum concurrency.
     """
 
     state: str
+    maximum_concurrency: int = 0
+    provisioned: bool = False
 
     @property
     def is_off(self) -> bool:
@@ -41,6 +48,11 @@ class MappingState:
         """True when the mapping is, or is about to be, enabled."""
         return self.state in ("Enabled", "Enabling", "Creating")
 
+    @property
+    def is_gone(self) -> bool:
+        """True when there is nothing left to pause."""
+        return self.state in ("Deleting", "Deleted")
+
 
 def read_mapping(client: "LambdaClient", mapping_id: str) -> MappingState:
     """Return the mapping's state.
@@ -51,13 +63,27 @@ def read_mapping(client: "LambdaClient", mapping_id: str) -> MappingState:
         Lambda cannot say at the moment.
     """
     try:
-        return MappingState(client.get_event_source_mapping(UUID=mapping_id)["State"])
+        answer = client.get_event_source_mapping(UUID=mapping_id)
     except ClientError as error:
+        if error.response["Error"]["Code"] == "ResourceNotFoundException":
+            return MappingState("Deleted")
         raise _retryable(error, mapping_id) from error
+    return MappingState(
+        state=answer["State"],
+        maximum_concurrency=(answer.get("ScalingConfig") or {}).get("MaximumConcurrency", 0),
+        provisioned=bool(answer.get("ProvisionedPollerConfig")),
+    )
 
 
-def switch_mapping(client: "LambdaClient", mapping_id: str, *, enabled: bool) -> None:
+def switch_mapping(
+    client: "LambdaClient", mapping_id: str, *, enabled: bool, maximum_concurrency: int | None = None
+) -> None:
     """Ask Lambda to enable or disable the mapping. The change takes a while; read its state to see it done.
+
+    Parameters
+    ----------
+    maximum_concurrency
+        The limit to set in the same request, 0 to remove it, None to leave it as it is.
 
     Raises
     ------
@@ -65,9 +91,20 @@ def switch_mapping(client: "LambdaClient", mapping_id: str, *, enabled: bool) ->
         Another change is in progress, or Lambda cannot make it at the moment.
     """
     try:
-        client.update_event_source_mapping(UUID=mapping_id, Enabled=enabled)
+        if maximum_concurrency is None:
+            client.update_event_source_mapping(UUID=mapping_id, Enabled=enabled)
+        else:
+            client.update_event_source_mapping(
+                UUID=mapping_id, Enabled=enabled, ScalingConfig=_scaling(maximum_concurrency)
+            )
     except ClientError as error:
         raise _retryable(error, mapping_id) from error
+
+
+def _scaling(maximum_concurrency: int) -> "ScalingConfigTypeDef":
+    # Leaving the field out would leave the limit; an empty object removes it:
+    # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
+    return {"MaximumConcurrency": maximum_concurrency} if maximum_concurrency else {}
 
 
 def _retryable(error: ClientError, mapping_id: str) -> Exception:

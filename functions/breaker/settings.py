@@ -1,16 +1,15 @@
 """A circuit's settings: read from the strings CloudFormation sends, checked against the one JSON Schema."""
 
-import json
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from aws_lambda_powertools.utilities.validation import SchemaValidationError, validate
 
 from breaker.errors import InvalidSetting
+from breaker.ramp import read_steps
+from breaker.settings_schema import SCHEMA
 
-SCHEMA: dict[str, Any] = json.loads(Path(__file__).with_name("settings.schema.json").read_text())
 _PROPERTIES: dict[str, dict[str, Any]] = SCHEMA["properties"]
 # Python's own int() and float() also read "nan", "inf", "1_0", " 30" and digits of other scripts.
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
@@ -42,6 +41,11 @@ def read_settings(properties: Mapping[str, Any]) -> dict[str, Any]:
         rule = str(error.validation_message or "").replace(f"{error.name} ", "", 1)
         raise InvalidSetting(f"{field}: {error.value!r} {rule}. {_PROPERTIES[field]['description']}") from None
     assert isinstance(checked, dict)
+    try:
+        read_steps(checked["RampConcurrency"])
+    except ValueError as error:
+        description = _PROPERTIES["RampConcurrency"]["description"]
+        raise InvalidSetting(f"RampConcurrency: {checked['RampConcurrency']!r} {error}. {description}") from None
     return checked
 
 

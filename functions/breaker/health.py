@@ -1,0 +1,143 @@
+"""Is the target healthy? Judged on whole metric periods that began after messages were let in.
+
+The same rule judges a step of a recovery, the first minutes after it, and a CLOSED circuit whose alarm cannot trip it
+because it never left ALARM. An older period would tell of the outage, and a period that is not over too little.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Health(StrEnum):
+    """GOOD and BAD are final; UNDECIDED until enough periods are complete."""
+
+    GOOD = "GOOD"
+    BAD = "BAD"
+    UNDECIDED = "UNDECIDED"
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What one metric period, or several together, counted.
+
+    Attributes
+    ----------
+    calls, failed_calls
+        Invocations of the function, and those that ended in an error. A partial batch failure is no error there.
+    messages, failed_messages
+        Messages the mapping handed over, and those that failed; 0 unless the mapping publishes its own metrics.
+    """
+
+    calls: int = 0
+    failed_calls: int = 0
+    messages: int = 0
+    failed_messages: int = 0
+
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(
+            self.calls + other.calls,
+            self.failed_calls + other.failed_calls,
+            self.messages + other.messages,
+            self.failed_messages + other.failed_messages,
+        )
+
+
+@dataclass(frozen=True)
+class HealthRule:
+    """When a period is bad, and when it is complete.
+
+    Attributes
+    ----------
+    percent, minimum
+        A period is bad from this percentage of failures on, if it has at least this many calls, or messages.
+    period_seconds
+        Length of a metric period. Periods begin at whole multiples of it.
+    settle_seconds
+        How long after its end a period may still change: the metric's delay, and the target's timeout, because Lambda
+        counts an error in the minute in which the call began.
+    """
+
+    percent: float
+    minimum: int
+    period_seconds: int
+    settle_seconds: int
+
+    def is_bad(self, counts: Counts) -> bool:
+        """True when enough failed, of enough."""
+        return self._too_many(counts.failed_calls, counts.calls) or self._too_many(
+            counts.failed_messages, counts.messages
+        )
+
+    def first_period(self, began: float) -> int:
+        """Return the begin of the first whole period after `began`, epoch seconds."""
+        return math.ceil(began / self.period_seconds) * self.period_seconds
+
+    def ended_periods(self, began: float, now: float) -> int:
+        """Return how many whole periods have begun and ended since `began`."""
+        return max(0, math.floor((now - self.first_period(began)) / self.period_seconds))
+
+    def complete_periods(self, began: float, now: float) -> int:
+        """Return how many of them cannot change any more."""
+        return self.ended_periods(began, now - self.settle_seconds)
+
+    def _too_many(self, failed: int, of: int) -> bool:
+        return of >= self.minimum and 100 * failed >= self.percent * of
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The answer, with one line for people."""
+
+    health: Health
+    reason: str
+
+
+def judge(
+    periods: Mapping[int, Counts],
+    rule: HealthRule,
+    *,
+    began: float,
+    now: float,
+    enough_periods: int,
+    success_needed: bool = False,
+) -> Judgement:
+    """Judge what followed `began`.
+
+    A bad period is believed at once. Good is only what `enough_periods` complete periods show; quiet ones are good,
+    so that a queue without messages does not hold a recovery up.
+
+    Parameters
+    ----------
+    periods
+        Counts by begin of the period, epoch seconds.
+    success_needed
+        True where nothing but this trial speaks for the target: then failures without any success are bad, however
+        few they are.
+    """
+    first = rule.first_period(began)
+    seen = {begin: counts for begin, counts in periods.items() if first <= begin}
+    for begin, counts in sorted(seen.items()):
+        if begin + rule.period_seconds <= now and rule.is_bad(counts):
+            return Judgement(Health.BAD, _line(counts, "in one period"))
+    complete = rule.complete_periods(began, now)
+    if complete < enough_periods:
+        return Judgement(Health.UNDECIDED, f"{complete} of {enough_periods} metric periods are complete")
+    total = sum(seen.values(), Counts())
+    if rule.is_bad(total):
+        return Judgement(Health.BAD, _line(total, "since the last step"))
+    if success_needed and _only_failures(total):
+        return Judgement(Health.BAD, _line(total, "and none succeeded"))
+    return Judgement(Health.GOOD, _line(total, "since the last step"))
+
+
+def _only_failures(counts: Counts) -> bool:
+    calls_failed = counts.failed_calls > 0 and counts.failed_calls >= counts.calls
+    return calls_failed or (counts.failed_messages > 0 and counts.failed_messages >= counts.messages)
+
+
+def _line(counts: Counts, when: str) -> str:
+    if counts.messages:
+        return f"{counts.failed_messages} of {counts.messages} messages failed {when}"
+    return f"{counts.failed_calls} of {counts.calls} calls failed {when}"

@@ -1,0 +1,101 @@
+"""Reads CloudWatch's metrics of a circuit's function, mapping and queue."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from breaker.health import Counts, HealthRule
+from breaker.state_document import Circuit
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch import CloudWatchClient
+    from mypy_boto3_cloudwatch.type_defs import MetricDataQueryTypeDef
+
+# Metrics that are published every minute or five, the latest of which counts.
+_RECENT_SECONDS = 900
+
+
+def health_rule(circuit: Circuit) -> HealthRule:
+    """Return the rule that the circuit's settings ask for."""
+    settings = circuit.settings
+    return HealthRule(
+        percent=settings["ErrorRatePercent"],
+        minimum=settings["MinimumInvocations"],
+        period_seconds=settings["MetricPeriodSeconds"],
+        settle_seconds=settings["MetricDelaySeconds"] + circuit.target_timeout_seconds,
+    )
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """The metrics of one circuit."""
+
+    client: "CloudWatchClient"
+    circuit: Circuit
+
+    def periods(self, *, began: float, now: float) -> dict[int, Counts]:
+        """Return what each whole period counted that began after `began` and has ended, by its begin.
+
+        Calls are counted by the function as a whole, as the built-in alarm counts them. Messages are counted where the
+        mapping publishes EventCount metrics.
+        """
+        rule = health_rule(self.circuit)
+        ended = rule.ended_periods(began, now)
+        if not ended:
+            return {}
+        first = rule.first_period(began)
+        function = {"FunctionName": self.circuit.target.split(":")[6]}
+        mapping = {"EventSourceMappingUUID": self.circuit.mapping_id}
+        values = self._read(
+            [
+                _query("calls", "AWS/Lambda", "Invocations", function, rule.period_seconds),
+                _query("failed_calls", "AWS/Lambda", "Errors", function, rule.period_seconds),
+                _query("messages", "AWS/Lambda", "InvokedEventCount", mapping, rule.period_seconds),
+                _query("failed_messages", "AWS/Lambda", "FailedInvokeEventCount", mapping, rule.period_seconds),
+            ],
+            first,
+            first + ended * rule.period_seconds,
+        )
+        begins = {begin for series in values.values() for begin in series}
+        return {
+            begin: Counts(**{name: round(series.get(begin, 0)) for name, series in values.items()}) for begin in begins
+        }
+
+    def age_of_oldest_message(self, *, now: float) -> float:
+        """Return the age of the queue's oldest message in seconds as CloudWatch saw it last, 0 where it saw none."""
+        queue = {"QueueName": self.circuit.queue_arn.rpartition(":")[2]}
+        query = _query("age", "AWS/SQS", "ApproximateAgeOfOldestMessage", queue, 60, "Maximum")
+        until = int(now) // 60 * 60 + 60
+        return max(self._read([query], until - _RECENT_SECONDS, until)["age"].values(), default=0)
+
+    def _read(self, queries: "list[MetricDataQueryTypeDef]", start: int, end: int) -> dict[str, dict[int, float]]:
+        values: dict[str, dict[int, float]] = {query["Id"]: {} for query in queries}
+        pages = self.client.get_paginator("get_metric_data").paginate(
+            MetricDataQueries=queries,
+            StartTime=datetime.fromtimestamp(start, UTC),
+            EndTime=datetime.fromtimestamp(end, UTC),
+            ScanBy="TimestampAscending",
+        )
+        for page in pages:
+            for result in page["MetricDataResults"]:
+                for at, value in zip(result["Timestamps"], result["Values"], strict=True):
+                    values[result["Id"]][int(at.timestamp())] = value
+        return values
+
+
+def _query(
+    name: str, namespace: str, metric: str, dimensions: dict[str, str], period: int, statistic: str = "Sum"
+) -> "MetricDataQueryTypeDef":
+    return {
+        "Id": name,
+        "ReturnData": True,
+        "MetricStat": {
+            "Stat": statistic,
+            "Period": period,
+            "Metric": {
+                "Namespace": namespace,
+                "MetricName": metric,
+                "Dimensions": [{"Name": key, "Value": value} for key, value in dimensions.items()],
+            },
+        },
+    }
