@@ -1,4 +1,4 @@
-"""Let messages flow again: write down the intent, ask Lambda to enable the mapping."""
+"""Let messages in again: write down the intent and the first step, ask Lambda to enable the mapping."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -7,10 +7,11 @@ from aws_lambda_powertools import Logger
 from breaker import clients, environment
 from breaker.announcements import Change
 from breaker.changes import change_circuit
-from breaker.circuit_table import CircuitState, CircuitTable
+from breaker.circuit_table import CircuitState, CircuitTable, Record
 from breaker.mapping import read_mapping, switch_mapping
 from breaker.ownership import owned_record
-from breaker.state_document import StateDocument
+from breaker.recovery import NOT_OURS_TO_JUDGE, Recovery, current, first_step, limit_to_write
+from breaker.state_document import FORMAT_WITHOUT_WATCH, StateDocument
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -20,31 +21,58 @@ logger = Logger()
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
-    """Begin to close. Safe to repeat.
+    """Begin to close, or go on with a recovery that another execution had begun. Safe to repeat.
 
     Input
-        The state document with `probe`, and `give_up` where the breaker gave up.
+        The state document with `probe`, and `give_up` where the breaker gave up; neither where a recovery goes on.
     Output
-        `{"outcome": "HEALED" | "QUEUE_EMPTY" | "OVERRIDDEN" | "GAVE_UP"}`
+        `{"outcome": "HEALED" | "QUEUE_EMPTY" | "TRIAL" | "OVERRIDDEN" | "MAPPING_GONE" | "GAVE_UP", "judged": bool}`;
+        judged where the breaker watches what follows before it ends the incident.
     Raises
         MappingNotSettled while another change of the mapping is in progress; CircuitTakenOver.
     """
     document = StateDocument.read(event)
     table = CircuitTable(clients.dynamodb(), environment.circuit_table())
     record = owned_record(table, document.circuit.name, document.execution)
-    outcome = "GAVE_UP" if "give_up" in event else document.result("probe")["outcome"]
-    reason = document.result("give_up" if "give_up" in event else "probe")["reason"]
-    if record.state is not CircuitState.HALF_OPEN:
-        change_circuit(
-            table,
-            record,
-            Change.HALF_OPEN,
-            owner=document.execution,
-            reason=reason,
-            state=CircuitState.HALF_OPEN,
-            sets={"intent": "ENABLE", "incident.outcome": outcome},
-            removes=["next_probe_at"],
-        )
-    if not read_mapping(clients.lambda_control(), document.circuit.mapping_id).is_on:
-        switch_mapping(clients.lambda_control(), document.circuit.mapping_id, enabled=True)
-    return {"outcome": outcome}
+    mapping = read_mapping(clients.lambda_control(), document.circuit.mapping_id)
+    going_on = current(record) if record.state is CircuitState.HALF_OPEN else None
+    if going_on is not None:
+        outcome, recovery = str(record.incident["outcome"]), going_on
+    else:
+        outcome, reason = _answer(document)
+        # A machine without the states that watch must not be given a step that nobody raises.
+        without_steps = document.format == FORMAT_WITHOUT_WATCH
+        recovery = first_step(record, mapping, "GAVE_UP" if without_steps else outcome)
+        _begin(table, record, document, outcome, reason, recovery)
+    # Without an open intent the mapping was let in before, and what it is like now is somebody else's doing.
+    ours_to_change = going_on is None or record.intent == "ENABLE"
+    if ours_to_change and outcome != "OVERRIDDEN" and not mapping.is_gone:
+        limit = limit_to_write(mapping, recovery.concurrency)
+        if not mapping.is_on or limit is not None:
+            switch_mapping(
+                clients.lambda_control(), document.circuit.mapping_id, enabled=True, maximum_concurrency=limit
+            )
+    return {"outcome": outcome, "judged": outcome not in NOT_OURS_TO_JUDGE}
+
+
+def _answer(document: StateDocument) -> tuple[str, str]:
+    if "give_up" in document.results:
+        return "GAVE_UP", document.result("give_up")["reason"]
+    probe = document.result("probe")
+    return probe["outcome"], probe["reason"]
+
+
+def _begin(
+    table: CircuitTable, record: Record, document: StateDocument, outcome: str, reason: str, recovery: Recovery
+) -> None:
+    change_circuit(
+        table,
+        record,
+        Change.OVERRIDDEN if outcome == "OVERRIDDEN" else Change.HALF_OPEN,
+        owner=document.execution,
+        reason=reason,
+        state=CircuitState.HALF_OPEN,
+        sets={"intent": "ENABLE", "incident.outcome": outcome, "incident.recovery": recovery.as_dict()},
+        removes=["next_probe_at"],
+        details={"outcome": outcome, "concurrency_steps": recovery.steps},
+    )

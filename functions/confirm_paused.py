@@ -1,4 +1,4 @@
-"""Wait until the mapping is really disabled, then call the circuit OPEN."""
+"""Wait until the mapping is really disabled, then call the circuit OPEN, for the first time or again."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -9,8 +9,9 @@ from breaker.announcements import Change
 from breaker.changes import change_circuit
 from breaker.circuit_table import CircuitState, CircuitTable
 from breaker.errors import MappingNotSettled
-from breaker.mapping import read_mapping, switch_mapping
+from breaker.mapping import read_mapping
 from breaker.ownership import owned_record
+from breaker.recovery import pause
 from breaker.state_document import StateDocument
 
 if TYPE_CHECKING:
@@ -36,18 +37,19 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     mapping = read_mapping(clients.lambda_control(), document.circuit.mapping_id)
     if mapping.is_on:
         # The request got lost, or somebody was faster. The intent is written down, so it is made true.
-        switch_mapping(clients.lambda_control(), document.circuit.mapping_id, enabled=False)
-    if mapping.state != "Disabled":
+        pause(clients.lambda_control(), record, mapping)
+    if mapping.state != "Disabled" and not mapping.is_gone:
         raise MappingNotSettled(f"mapping {document.circuit.mapping_id} is {mapping.state}, not yet Disabled")
     paused_at = clock.iso(clock.now())
+    again = record.state is CircuitState.HALF_OPEN
     change_circuit(
         table,
         record,
-        Change.OPENED,
+        Change.REOPENED if again else Change.OPENED,
         owner=document.execution,
-        reason=document.trip_reason,
+        reason=record.incident.get("reopen_reason", "") if again else document.trip_reason,
         state=CircuitState.OPEN,
-        removes=["intent"],
+        removes=["intent", "incident.recovery", "incident.reopen_reason", "incident.outcome"],
         details={"trip": document.result("trip"), "paused_at": paused_at},
     )
     return {"paused_at": paused_at}

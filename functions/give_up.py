@@ -7,7 +7,7 @@ from aws_lambda_powertools import Logger
 from breaker import clients, environment
 from breaker.announcements import Change
 from breaker.changes import change_circuit
-from breaker.circuit_table import CircuitTable
+from breaker.circuit_table import GAVE_UP_ANNOUNCED, CircuitTable
 from breaker.ownership import owned_record
 from breaker.state_document import StateDocument
 
@@ -38,7 +38,7 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
         else "the mapping is enabled all the same"
     )
     reason = f"gave up after {document.result('schedule')['failures']} failed probes; {what_next}"
-    change_circuit(
+    announced = change_circuit(
         table,
         record,
         Change.GAVE_UP,
@@ -48,4 +48,7 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
         removes=["next_probe_at"],
         details={"then": then},
     )
+    if announced:
+        # A mapping that stays disabled without anybody's knowledge is the worst case: else the reconciler announces it.
+        table.note(document.circuit.name, GAVE_UP_ANNOUNCED, incident=record.incident["id"])
     return {"then": then, "reason": reason}

@@ -1,16 +1,15 @@
 """Pass a long incident to a fresh execution before this one's history is full."""
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
 from breaker import clients, environment
 from breaker.announcements import Change
-from breaker.changes import change_circuit
 from breaker.circuit_table import CircuitTable
 from breaker.ownership import owned_record
 from breaker.state_document import StateDocument
+from breaker.succession import name_successor, start_successor
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -37,24 +36,13 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
         return {"successor": record.owner}
     record = owned_record(table, document.circuit.name, document.execution)
     state_machine = str(event["state_machine"])
-    name = f"{record.incident['id']}-{record.incident['hand_overs'] + (0 if record.successor else 1)}"
-    successor = f"{state_machine.replace(':stateMachine:', ':execution:')}:{name}"
-    if not record.successor:
-        change_circuit(
-            table,
-            record,
-            Change.HANDED_OVER,
-            owner=document.execution,
-            reason=f"this execution has run for long enough; {name} goes on",
-            sets={"successor": successor, "incident.handed_over_by": document.execution},
-            adds={"incident.hand_overs": 1},
-        )
-    try:
-        clients.stepfunctions().start_execution(
-            stateMachineArn=state_machine,
-            name=name,
-            input=json.dumps({"circuit": document.circuit.name, "resume": record.incident["id"]}),
-        )
-    except clients.stepfunctions().exceptions.ExecutionAlreadyExists:
-        logger.info("the successor was started before", extra={"successor": successor})
+    successor = record.successor or name_successor(
+        table,
+        record,
+        state_machine=state_machine,
+        change=Change.HANDED_OVER,
+        reason="this execution has run for long enough",
+        sets={"incident.handed_over_by": document.execution},
+    )
+    start_successor(clients.stepfunctions(), record, successor, state_machine=state_machine)
     return {"successor": successor}

@@ -1,4 +1,4 @@
-"""Claim the circuit and ask Lambda to disable its mapping."""
+"""Claim the circuit and ask Lambda to disable its mapping, or go on where the incident stands."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -8,8 +8,9 @@ from breaker import clients, environment
 from breaker.announcements import Change
 from breaker.changes import change_circuit
 from breaker.circuit_table import CircuitState, CircuitTable, Record
-from breaker.mapping import read_mapping, switch_mapping
+from breaker.mapping import read_mapping
 from breaker.ownership import claim_circuit
+from breaker.recovery import own_settings, pause
 from breaker.state_document import StateDocument
 
 if TYPE_CHECKING:
@@ -20,13 +21,14 @@ logger = Logger()
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
-    """Claim, write down the intent, disable. Safe to repeat.
+    """Claim, write down the intent and the mapping's own settings, disable. Safe to repeat.
 
     Input
         The state document.
     Output
-        `{"ours": true, "incident": <id>}`, or `{"ours": false, "why": ...}` where another execution owns the circuit
-        or somebody else has paused the mapping; then nothing was changed.
+        `{"ours": true, "incident": <id>, "stands": "PAUSING" | "OPEN" | "HALF_OPEN"}`: an incident that another
+        execution had begun goes on where it stood. `{"ours": false, "why": ...}` where another execution owns the
+        circuit, somebody else has paused the mapping, or it is gone; then nothing was changed.
     Raises
         MappingNotSettled while another change of the mapping is in progress.
     """
@@ -43,22 +45,33 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
         why = f"execution {claim.record.owner} owns the circuit"
         logger.info(f"not opened: {why}", extra={"circuit": document.circuit.name})
         return {"ours": False, "why": why}
+    record = claim.record
+    incident = record.incident["id"]
+    if record.state is CircuitState.HALF_OPEN and record.intent != "DISABLE":
+        return {"ours": True, "incident": incident, "stands": "HALF_OPEN"}
+    if record.state is CircuitState.OPEN and not record.intent:
+        # Whoever gave up before has a successor now. A mapping that somebody enabled meanwhile is the probe's to see.
+        table.write(document.circuit.name, owner=document.execution, removes=["incident.outcome"])
+        return {"ours": True, "incident": incident, "stands": "OPEN"}
+    return _pause(table, record, document)
+
+
+def _pause(table: CircuitTable, record: Record, document: StateDocument) -> dict[str, Any]:
     mapping = read_mapping(clients.lambda_control(), document.circuit.mapping_id)
-    paused_by_us = claim.record.intent == "DISABLE" or claim.record.state is not CircuitState.CLOSED
-    if mapping.is_off and not paused_by_us:
-        return _leave_alone(table, claim.record, document)
-    table.write(
-        document.circuit.name,
-        owner=document.execution,
-        sets={"intent": "DISABLE"},
-    )
-    if not mapping.is_off:
-        switch_mapping(clients.lambda_control(), document.circuit.mapping_id, enabled=False)
-    return {"ours": True, "incident": claim.record.incident["id"]}
+    if not record.intent and (mapping.is_off or mapping.is_gone):
+        return _leave_alone(table, record, document, "gone" if mapping.is_gone else "disabled already")
+    sets: dict[str, Any] = {"intent": "DISABLE"}
+    if "own" not in record.incident:
+        # Only the first to open sees the owner's own settings; later the mapping may have the breaker's.
+        sets["incident.own"] = own_settings(mapping)
+    table.write(document.circuit.name, owner=document.execution, sets=sets)
+    if not mapping.is_off and not mapping.is_gone:
+        pause(clients.lambda_control(), record, mapping)
+    return {"ours": True, "incident": record.incident["id"], "stands": "PAUSING"}
 
 
-def _leave_alone(table: CircuitTable, record: Record, document: StateDocument) -> dict[str, Any]:
-    why = "the mapping was disabled already, and not by the breaker"
+def _leave_alone(table: CircuitTable, record: Record, document: StateDocument, how: str) -> dict[str, Any]:
+    why = f"the mapping was {how}, and not by the breaker"
     change_circuit(
         table,
         record,

@@ -1,4 +1,4 @@
-"""Decide when the next probe is, if any, after one that did not end the incident."""
+"""Decide when the next probe is, if any, after one that did not end the incident or a recovery that failed."""
 
 import random
 from datetime import timedelta
@@ -28,20 +28,23 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     """Decide how the incident goes on.
 
     Input
-        The state document with `schedule` and `probe`.
+        The state document with `schedule` and `probe`, which a recovery that failed has replaced.
     Output
         `{"next": "WAIT" | "GIVE_UP" | "HAND_OVER", "failures": n, "successes": n, "cycles": n, "began": t,
         "wait_seconds": s}`. Only a failed probe counts as a failure; where there was nothing to probe with, the wait
-        does not grow. Successes are those in a row.
+        does not grow. A recovery that failed counts as a failed probe. Successes are those in a row.
     Raises
         CircuitTakenOver
     """
     document = StateDocument.read(event)
     settings, before = document.circuit.settings, document.result("schedule")
-    outcome = document.result("probe")["outcome"]
-    failures = before["failures"] + (1 if outcome == "FAILED" else 0)
-    successes = {"FAILED": 0, "CONFIRMING": before.get("successes", 0) + 1}.get(outcome, before.get("successes", 0))
-    cycles = before["cycles"] + 1
+    probe = document.result("probe")
+    outcome = probe["outcome"]
+    failed = outcome in ("FAILED", "REOPENED")
+    failures = before["failures"] + (1 if failed else 0)
+    successes = 0 if failed else before.get("successes", 0) + (1 if outcome == "CONFIRMING" else 0)
+    # Each look at a recovery fills the history too.
+    cycles = before["cycles"] + 1 + probe.get("checks", 0)
     wait = probe_wait_seconds(
         # A target that seems to have healed is not kept waiting.
         0 if outcome == "CONFIRMING" else failures,

@@ -1,7 +1,7 @@
-"""Says what changed: one log line, one metric and one event for each change.
+"""Says what changed: one log line, one metric and one event for each change, and a notification for most.
 
-The event is described by `ANNOUNCEMENT_VERSION`. A failure to announce never stops the breaker, and shows: as an
-error in the log and as the metric AnnouncementFailed.
+The event is described by `ANNOUNCEMENT_VERSION`. Notifications go to an SNS topic, if the breaker has one. A failure to
+announce never stops the breaker, and shows: as an error in the log and as the metric AnnouncementFailed.
 """
 
 import json
@@ -13,7 +13,7 @@ from aws_lambda_powertools import Logger, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 from botocore.exceptions import BotoCoreError, ClientError
 
-from breaker import clients, clock
+from breaker import clients, clock, environment
 
 if TYPE_CHECKING:
     from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef
@@ -32,9 +32,14 @@ class Change(StrEnum):
     OPENED = "OPENED"
     PROBED = "PROBED"
     HALF_OPEN = "HALF_OPEN"
+    RAISED = "RAISED"
+    REOPENED = "REOPENED"
+    OVERRIDDEN = "OVERRIDDEN"
     CLOSED = "CLOSED"
     GAVE_UP = "GAVE_UP"
     HANDED_OVER = "HANDED_OVER"
+    RESUMED = "RESUMED"
+    NEAR_RETENTION = "NEAR_RETENTION"
     STAYED_CLOSED = "STAYED_CLOSED"
     WOULD_OPEN = "WOULD_OPEN"
     BREAKER_FAILED = "BREAKER_FAILED"
@@ -44,13 +49,22 @@ _METRICS = {
     Change.OPENED: "CircuitOpened",
     Change.PROBED: "Probed",
     Change.HALF_OPEN: "CircuitHalfOpen",
+    Change.RAISED: "ConcurrencyRaised",
+    Change.REOPENED: "CircuitReopened",
+    Change.OVERRIDDEN: "Overridden",
     Change.CLOSED: "CircuitClosed",
     Change.GAVE_UP: "GaveUp",
     Change.HANDED_OVER: "HandedOver",
+    Change.RESUMED: "Resumed",
+    Change.NEAR_RETENTION: "NearRetention",
     Change.STAYED_CLOSED: "StayedClosed",
     Change.WOULD_OPEN: "WouldOpen",
     Change.BREAKER_FAILED: "BreakerFailed",
 }
+# A probe every two minutes and each step of a recovery would drown what somebody must read.
+_NOT_NOTIFIED = {Change.PROBED, Change.HALF_OPEN, Change.RAISED, Change.HANDED_OVER}
+# https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
+_MAX_SUBJECT_CHARACTERS = 100
 
 
 @dataclass(frozen=True)
@@ -93,12 +107,24 @@ class Announcement:
         }
 
 
-def announce(announcement: Announcement) -> None:
-    """Write the log line, the metric and the event. Never raises for an event that could not be sent."""
+def announce(announcement: Announcement) -> bool:
+    """Write the log line, the metric and the event, and notify. Never raises for what could not be sent.
+
+    Returns
+    -------
+    bool
+        True when everything that was to be sent was accepted.
+    """
     detail = announcement.detail()
     logger.info(f"{announcement.change}: {announcement.reason}", extra=detail)
     count(_METRICS[announcement.change], announcement.circuit)
-    _put_event(detail)
+    failures = [_put_event(detail)]
+    if environment.notification_topic() and announcement.change not in _NOT_NOTIFIED:
+        failures.append(_notify(announcement, detail))
+    for failure in filter(None, failures):
+        logger.error("the announcement could not be sent", extra={"error_code": failure, "change": detail["change"]})
+        count("AnnouncementFailed", announcement.circuit)
+    return not any(failures)
 
 
 def count(metric: str, circuit: str, value: float = 1) -> None:
@@ -113,7 +139,8 @@ def count(metric: str, circuit: str, value: float = 1) -> None:
         pass
 
 
-def _put_event(detail: dict[str, Any]) -> None:
+def _put_event(detail: dict[str, Any]) -> str | None:
+    """Send the event. Returns the name of what went wrong, if something did."""
     entry: PutEventsRequestEntryTypeDef = {
         "Source": EVENT_SOURCE,
         "DetailType": EVENT_DETAIL_TYPE,
@@ -121,9 +148,26 @@ def _put_event(detail: dict[str, Any]) -> None:
     }
     try:
         answer = clients.events().put_events(Entries=[entry])
-        failure = answer["Entries"][0].get("ErrorCode") if answer.get("FailedEntryCount") else None
     except (ClientError, BotoCoreError) as error:
-        failure = type(error).__name__
-    if failure:
-        logger.error("the event could not be sent", extra={"error_code": failure, "change": detail["change"]})
-        count("AnnouncementFailed", detail["circuit"])
+        return _name(error)
+    return answer["Entries"][0].get("ErrorCode", "Unknown") if answer.get("FailedEntryCount") else None
+
+
+def _notify(announcement: Announcement, detail: dict[str, Any]) -> str | None:
+    """Publish the notification: a sentence, then the event's fields. Returns the name of what went wrong, if any."""
+    subject = f"[{announcement.circuit}] {announcement.change}: {announcement.reason}"
+    lines = [f"{name}: {value if isinstance(value, str) else json.dumps(value)}" for name, value in detail.items()]
+    try:
+        clients.sns().publish(
+            TopicArn=environment.notification_topic(),
+            # A subject is ASCII without line breaks.
+            Subject=subject.encode("ascii", "replace").decode().replace("\n", " ")[:_MAX_SUBJECT_CHARACTERS],
+            Message="\n".join([f"{announcement.change}: {announcement.reason}", "", *lines]),
+        )
+    except (ClientError, BotoCoreError) as error:
+        return _name(error)
+    return None
+
+
+def _name(error: ClientError | BotoCoreError) -> str:
+    return error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__

@@ -20,7 +20,7 @@ def change_circuit(
     adds: Mapping[str, int] | None = None,
     removes: Sequence[str] = (),
     details: dict[str, Any] | None = None,
-) -> None:
+) -> bool:
     """Write the change to the record and announce it.
 
     Parameters
@@ -32,6 +32,11 @@ def change_circuit(
     details
         More fields of the announcement.
 
+    Returns
+    -------
+    bool
+        True when the announcement was sent.
+
     Raises
     ------
     CircuitTakenOver
@@ -41,7 +46,7 @@ def change_circuit(
     if state is not None and state is not record.state:
         written |= {"state": state.value, "since": clock.iso(clock.now()), "reason": reason}
     sequence = table.write(record.circuit.name, owner=owner, sets=written, adds=adds, removes=removes, numbered=True)
-    announce(
+    return announce(
         Announcement(
             circuit=record.circuit.name,
             incident=record.incident.get("id", ""),

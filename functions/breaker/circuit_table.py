@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 # The owner of a circuit that is being removed, in place of an execution.
 REMOVAL_PREFIX = "removal-"
+# Notes in an incident's record that something was announced.
+GAVE_UP_ANNOUNCED = "gave_up_announced"
+NEAR_RETENTION_ANNOUNCED = "near_retention_announced"
 # An item holds at most 400 KB, names included.
 _CHUNK_BYTES = 350_000
 
@@ -114,6 +117,8 @@ class CircuitTable:
 
         Parameters
         ----------
+        owner
+            The execution that must own the circuit, "" where nobody must.
         sets
             New values by path, `incident.outcome` for a field of the incident.
         adds
@@ -134,15 +139,21 @@ class CircuitTable:
             `owner` does not own the circuit any more.
         """
         names: dict[str, str] = {"#owner": "owner", "#sequence": "sequence"}
-        values: dict[str, Any] = {":owner": owner, ":step": 1 if numbered else 0}
+        values: dict[str, Any] = {":step": 1 if numbered else 0}
+        condition = "attribute_exists(pk) AND attribute_not_exists(#owner)"
+        if owner:
+            condition = "#owner = :owner"
+            values[":owner"] = owner
         assignments = ["#sequence = #sequence + :step"]
         for index, (path, value) in enumerate((sets or {}).items()):
             assignments.append(f"{_path(path, names)} = :set{index}")
             values[f":set{index}"] = value
         for index, (path, value) in enumerate((adds or {}).items()):
             place = _path(path, names)
-            assignments.append(f"{place} = {place} + :add{index}")
+            # An incident that a release before this one began does not have every counter.
+            assignments.append(f"{place} = if_not_exists({place}, :zero) + :add{index}")
             values[f":add{index}"] = value
+            values[":zero"] = 0
         expression = "SET " + ", ".join(assignments)
         if removes:
             expression += " REMOVE " + ", ".join(_path(path, names) for path in removes)
@@ -151,7 +162,9 @@ class CircuitTable:
                 TableName=self._table,
                 Key=_record_key(name),
                 UpdateExpression=expression,
-                ConditionExpression="#owner = :owner",
+                ConditionExpression="#owner = :owner"
+                if owner
+                else "attribute_exists(pk) AND attribute_not_exists(#owner)",
                 ExpressionAttributeNames=names,
                 ExpressionAttributeValues=_typed(values),
                 ReturnValues="ALL_NEW",
@@ -159,6 +172,45 @@ class CircuitTable:
         except ClientError as error:
             raise _taken_over(error, name, owner) from error
         return int(_plain(answer["Attributes"])["sequence"])
+
+    def next_sequence(self, name: str, *, incident: str) -> int | None:
+        """Take the next number for an announcement beside the owner, None where the incident is over."""
+        try:
+            answer = self._client.update_item(
+                TableName=self._table,
+                Key=_record_key(name),
+                UpdateExpression="SET #sequence = #sequence + :one",
+                ConditionExpression="incident.id = :incident",
+                ExpressionAttributeNames={"#sequence": "sequence"},
+                ExpressionAttributeValues=_typed({":one": 1, ":incident": incident}),
+                ReturnValues="ALL_NEW",
+            )
+        except ClientError as error:
+            if _is_condition_failure(error):
+                return None
+            raise
+        return int(_plain(answer["Attributes"])["sequence"])
+
+    def note(self, name: str, note: str, *, incident: str) -> None:
+        """Note beside the owner that something was announced in this incident, unless the incident is over."""
+        self._try_update(
+            name,
+            "SET incident.#note = :true",
+            "incident.id = :incident",
+            {"#note": note},
+            {":true": True, ":incident": incident},
+        )
+
+    def names(self) -> list[str]:
+        """Return the names of all registered circuits."""
+        pages = self._client.get_paginator("scan").paginate(
+            TableName=self._table,
+            FilterExpression="sk = :record",
+            ProjectionExpression="pk",
+            ExpressionAttributeValues=_typed({":record": "CIRCUIT"}),
+            ConsistentRead=True,
+        )
+        return sorted(_plain(item)["pk"].removeprefix("CIRCUIT#") for page in pages for item in page["Items"])
 
     # Registration
 

@@ -11,12 +11,15 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_stepfunctions import SFNClient
 else:
     # The stubs are for the type checker only and are not in the package.
-    CloudWatchClient = DynamoDBClient = EventBridgeClient = LambdaClient = SQSClient = SFNClient = Any
+    CloudWatchClient = DynamoDBClient = EventBridgeClient = LambdaClient = SNSClient = SQSClient = SFNClient = Any
 
+# Announcements give up soon: they must not hold the breaker up.
+_SOON = Config(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 3})
 _CONFIG = Config(connect_timeout=5, read_timeout=30, retries={"mode": "standard", "total_max_attempts": 5})
 
 
@@ -34,8 +37,8 @@ def dynamodb() -> DynamoDBClient:
 
 @cache
 def events() -> EventBridgeClient:
-    """Return the EventBridge client. It gives up soon: an announcement must not hold the breaker up."""
-    return boto3.client("events", config=Config(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 3}))
+    """Return the EventBridge client."""
+    return boto3.client("events", config=_SOON)
 
 
 @cache
@@ -55,6 +58,12 @@ def lambda_invoke() -> LambdaClient:
         "lambda",
         config=Config(connect_timeout=5, read_timeout=870, tcp_keepalive=True, retries={"total_max_attempts": 1}),
     )
+
+
+@cache
+def sns() -> SNSClient:
+    """Return the SNS client."""
+    return boto3.client("sns", config=_SOON)
 
 
 @cache

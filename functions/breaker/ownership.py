@@ -36,8 +36,8 @@ def claim_circuit(
 ) -> Claim:
     """Claim the circuit for `execution`, unless its owner is running.
 
-    A circuit that is not CLOSED keeps its incident: the claim continues what an owner that died, gave up or handed
-    over had begun. Claiming again is harmless.
+    A circuit that is not CLOSED, or is about to be opened, keeps its incident: the claim continues what an owner that
+    died, gave up or handed over had begun. Claiming again is harmless.
 
     Raises
     ------
@@ -50,7 +50,8 @@ def claim_circuit(
             return Claim(ours=True, record=record)
         if record.owner and record.successor != execution and is_running(stepfunctions, record.owner):
             return Claim(ours=False, record=record)
-        incident = record.incident if record.state is not CircuitState.CLOSED else new_incident(execution, name, cause)
+        begun = record.state is not CircuitState.CLOSED or record.intent
+        incident = record.incident if begun else new_incident(execution, name, cause)
         if table.claim(name, execution=execution, instead_of=record.owner, incident=incident):
             return Claim(ours=True, record=_load(table, name))
     return Claim(ours=False, record=_load(table, name))
@@ -87,6 +88,7 @@ def new_incident(execution: str, name: str, cause: dict[str, Any]) -> dict[str, 
         "duplicated": 0,
         "left_alone": 0,
         "hand_overs": 0,
+        "reopened": 0,
     }
 
 

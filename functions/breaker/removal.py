@@ -9,6 +9,7 @@ from breaker import clock, source_queue
 from breaker.circuit_table import CircuitState, CircuitTable, Record
 from breaker.errors import MappingNotSettled
 from breaker.mapping import read_mapping, switch_mapping
+from breaker.recovery import limit_to_restore
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -53,7 +54,7 @@ def remove_circuit(
         # Stopping an execution does not stop its step, and one that was about to disable the mapping still may.
         clock.sleep(_LONGEST_SWITCHING_STEP_SECONDS)
     if record.state is not CircuitState.CLOSED or record.intent:
-        _enable(functions, record.circuit.mapping_id)
+        _enable(functions, record)
     table.release_mapping(record.circuit.mapping_id, circuit=name)
     table.remove(name)
 
@@ -79,18 +80,21 @@ def _hand_back(table: CircuitTable, record: Record, *, remover: str, sqs: "SQSCl
         table.let_go(record.circuit.name, message, owner=remover)
 
 
-def _enable(functions: "LambdaClient", mapping_id: str) -> None:
+def _enable(functions: "LambdaClient", record: Record) -> None:
+    """Enable the mapping with its owner's settings and wait until it is."""
+    mapping_id = record.circuit.mapping_id
     deadline = clock.now().timestamp() + _LONGEST_WAIT_SECONDS
     while True:
         try:
             mapping = read_mapping(functions, mapping_id)
-            if mapping.state == "Enabled":
+            limit = limit_to_restore(record, mapping)
+            if mapping.is_gone:
+                logger.info("the mapping is gone already", extra={"mapping": mapping_id})
                 return
-            if not mapping.is_on:
-                switch_mapping(functions, mapping_id, enabled=True)
-        except functions.exceptions.ResourceNotFoundException:
-            logger.info("the mapping is gone already", extra={"mapping": mapping_id})
-            return
+            if mapping.state == "Enabled" and limit is None:
+                return
+            if not mapping.is_on or limit is not None:
+                switch_mapping(functions, mapping_id, enabled=True, maximum_concurrency=limit)
         except MappingNotSettled:
             logger.info("the mapping is busy", extra={"mapping": mapping_id})
         if clock.now().timestamp() > deadline:

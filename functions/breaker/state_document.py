@@ -10,6 +10,7 @@ from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any
 
 from breaker.errors import BadStateDocument
+from breaker.settings_schema import complete
 
 FORMAT = 2
 # Closes as soon as the mapping is enabled: its machine has no state that watches what follows.
@@ -32,7 +33,8 @@ class Circuit:
     partial_batch_response
         True when the mapping has ReportBatchItemFailures.
     settings
-        The checked settings, by the names of settings.schema.json.
+        The checked settings, by the names of settings.schema.json. What was registered under a release before this one
+        gets the defaults of what that did not know.
     filters
         The mapping's filter patterns, JSON texts. Lambda drops a message that matches none of them.
     """
@@ -65,7 +67,8 @@ class Circuit:
         missing = [f.name for f in fields(cls) if f.name not in document and f.default_factory is MISSING]
         if missing:
             raise BadStateDocument(f"circuit.{missing[0]}: missing")
-        return cls(**{f.name: document[f.name] for f in fields(cls) if f.name in document})
+        known = {f.name: document[f.name] for f in fields(cls) if f.name in document}
+        return cls(**known | {"settings": complete(document["settings"])})
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON values."""

@@ -1,7 +1,8 @@
 """What may start an execution, and what it means.
 
-Three documents do: `{"circuit": ..., "cause": <event>}` from a rule, `{"circuit": ..., "command": "OPEN",
-"reason": ...}` by hand, and `{"circuit": ..., "resume": <incident id>}` from a predecessor that hands over.
+Four documents do: `{"circuit": ..., "cause": <event>}` from a rule, `{"circuit": ..., "command": "OPEN",
+"reason": ...}` by hand, `{"circuit": ..., "resume": <incident id>}` from a predecessor or the reconciler, and
+`{"circuit": ..., "errors_go_on": <one line>}` from the reconciler, where no change of the alarm can trip the circuit.
 """
 
 from collections.abc import Mapping
@@ -26,6 +27,7 @@ class TripKind(StrEnum):
     EVENT = "EVENT"
     COMMAND = "COMMAND"
     RESUME = "RESUME"
+    ERRORS_GO_ON = "ERRORS_GO_ON"
 
 
 @dataclass(frozen=True)
@@ -67,10 +69,10 @@ def read_trip(document: object, *, now: datetime) -> Trip:
     circuit = document.get("circuit")
     if not isinstance(circuit, str) or not circuit:
         raise InvalidTrip(f"circuit: {circuit!r:.100} must be the name of a registered circuit")
-    given = [field for field in ("cause", "command", "resume") if field in document]
+    given = [field for field in ("cause", "command", "resume", "errors_go_on") if field in document]
     if len(given) != 1:
-        raise InvalidTrip(f"input: {given} given; exactly one of cause, command and resume must be")
-    allowed = {"cause": {"cause"}, "command": {"command", "reason"}, "resume": {"resume"}}[given[0]] | {"circuit"}
+        raise InvalidTrip(f"input: {given} given; exactly one of cause, command, resume and errors_go_on must be")
+    allowed = {"circuit", given[0]} | ({"reason"} if given == ["command"] else set())
     unknown = sorted(set(document) - allowed)
     if unknown:
         raise InvalidTrip(f"{unknown[0]}: not a field that goes with {given[0]}; allowed are {sorted(allowed)}")
@@ -78,16 +80,22 @@ def read_trip(document: object, *, now: datetime) -> Trip:
         return _command(circuit, document, now)
     if given == ["resume"]:
         return _resume(circuit, document["resume"], now)
+    if given == ["errors_go_on"]:
+        evidence = _line("errors_go_on", document["errors_go_on"])
+        return Trip(circuit, TripKind.ERRORS_GO_ON, f"errors go on: {evidence}", clock.iso(now))
     return _cause(circuit, document["cause"], now)
 
 
 def _command(circuit: str, document: Mapping[str, Any], now: datetime) -> Trip:
     if document["command"] != "OPEN":
         raise InvalidTrip(f"command: {document['command']!r:.100} is unknown; known is OPEN")
-    reason = document.get("reason")
-    if not isinstance(reason, str) or not 0 < len(reason.strip()) <= MAX_REASON_CHARACTERS:
-        raise InvalidTrip(f"reason: {reason!r:.100} must be a text of 1 to {MAX_REASON_CHARACTERS} characters")
-    return Trip(circuit, TripKind.COMMAND, reason.strip(), clock.iso(now))
+    return Trip(circuit, TripKind.COMMAND, _line("reason", document.get("reason")), clock.iso(now))
+
+
+def _line(field: str, value: object) -> str:
+    if not isinstance(value, str) or not 0 < len(value.strip()) <= MAX_REASON_CHARACTERS:
+        raise InvalidTrip(f"{field}: {value!r:.100} must be a text of 1 to {MAX_REASON_CHARACTERS} characters")
+    return value.strip()
 
 
 def _resume(circuit: str, incident: object, now: datetime) -> Trip:

@@ -1,0 +1,64 @@
+"""Ends an incident: the claim is released and the incident summed up, once, however often the step is tried."""
+
+from typing import Any
+
+from breaker import clock
+from breaker.announcements import Announcement, Change, announce
+from breaker.changes import change_circuit
+from breaker.circuit_table import CircuitState, CircuitTable, Record
+from breaker.errors import CircuitTakenOver
+from breaker.state_document import StateDocument
+from breaker.summary import summarise
+
+
+def end_incident(table: CircuitTable, record: Record, document: StateDocument) -> dict[str, Any]:
+    """Call the circuit CLOSED, release the claim, return the incident's summary.
+
+    Raises
+    ------
+    CircuitTakenOver
+        Another execution owns the circuit now.
+    """
+    outcome = record.incident["outcome"]
+    summary = summarise(record.incident, circuit=document.circuit.name, outcome=outcome, now=clock.now())
+    how = "somebody else has disabled the mapping" if outcome == "DISABLED_BY_OTHERS" else "messages flow again"
+    try:
+        change_circuit(
+            table,
+            record,
+            Change.CLOSED,
+            owner=document.execution,
+            reason=f"{how}: {outcome}",
+            state=CircuitState.CLOSED,
+            sets={"last_incident": {"execution": document.execution, "summary": summary}},
+            removes=["owner", "successor", "incident", "intent", "failure"],
+            details={"summary": summary},
+        )
+    except CircuitTakenOver:
+        # The SDK repeats a write whose answer got lost, and finds the claim released: by itself.
+        before = ended_before(table, document)
+        if before is None:
+            raise
+        return before
+    return summary
+
+
+def ended_before(table: CircuitTable, document: StateDocument) -> dict[str, Any] | None:
+    """Finish what an earlier try had begun: it ended the incident, but its answer got lost. None if none did."""
+    record = table.load(document.circuit.name)
+    if record is None or record.owner or record.last_incident.get("execution") != document.execution:
+        return None
+    summary: dict[str, Any] = record.last_incident["summary"]
+    announce(
+        Announcement(
+            circuit=record.circuit.name,
+            incident=summary["incident"],
+            sequence=record.sequence,
+            change=Change.CLOSED,
+            before=CircuitState.HALF_OPEN.value,
+            after=CircuitState.CLOSED.value,
+            reason=record.reason,
+            details={"summary": summary},
+        )
+    )
+    return summary

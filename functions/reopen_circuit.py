@@ -1,0 +1,45 @@
+"""The target fails again as messages flow: pause once more. The incident goes on."""
+
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools import Logger
+
+from breaker import clients, environment
+from breaker.circuit_table import CircuitTable
+from breaker.mapping import read_mapping
+from breaker.ownership import owned_record
+from breaker.recovery import pause
+from breaker.state_document import StateDocument
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+logger = Logger()
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
+    """Write down the intent, disable, and give the mapping's owner its settings back. Safe to repeat.
+
+    Input
+        The state document with `recovery`.
+    Output
+        `{"outcome": "REOPENED", "reason": <one line>, "checks": n}`, which stands in place of the last probe.
+    Raises
+        MappingNotSettled while another change of the mapping is in progress; CircuitTakenOver.
+    """
+    document = StateDocument.read(event)
+    judged = document.result("recovery")
+    table = CircuitTable(clients.dynamodb(), environment.circuit_table())
+    record = owned_record(table, document.circuit.name, document.execution)
+    if record.intent != "DISABLE":
+        table.write(
+            document.circuit.name,
+            owner=document.execution,
+            sets={"intent": "DISABLE", "incident.reopen_reason": judged["reason"]},
+            adds={"incident.reopened": 1},
+        )
+    mapping = read_mapping(clients.lambda_control(), document.circuit.mapping_id)
+    if not mapping.is_off and not mapping.is_gone:
+        pause(clients.lambda_control(), record, mapping)
+    return {"outcome": "REOPENED", "reason": judged["reason"], "checks": judged["checks"]}
