@@ -162,9 +162,7 @@ class CircuitTable:
                 TableName=self._table,
                 Key=_record_key(name),
                 UpdateExpression=expression,
-                ConditionExpression="#owner = :owner"
-                if owner
-                else "attribute_exists(pk) AND attribute_not_exists(#owner)",
+                ConditionExpression=condition,
                 ExpressionAttributeNames=names,
                 ExpressionAttributeValues=_typed(values),
                 ReturnValues="ALL_NEW",

@@ -17,6 +17,10 @@ class MappingNotSettled(Exception):
     """The event source mapping is still changing state, or refused an update because it is. Try again soon."""
 
 
+class NotReconciled(Exception):
+    """The reconciler could not look at, or repair, every circuit. It tries again at its next run."""
+
+
 class InvalidSetting(Exception):
     """A registration names a setting that is missing, unknown, mistyped, out of range or cannot work."""
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 # Each lost race means that somebody else has just claimed it; after a few the winner is plainly at work.
 _CLAIM_ATTEMPTS = 3
+RUNNING = "RUNNING"
 
 
 @dataclass(frozen=True)
@@ -59,12 +60,15 @@ def claim_circuit(
 
 def is_running(stepfunctions: "SFNClient", execution: str) -> bool:
     """True while the execution runs. Owners that are no executions (a removal under way) count as running."""
-    if ":execution:" not in execution:
-        return True
+    return ":execution:" not in execution or execution_status(stepfunctions, execution) == RUNNING
+
+
+def execution_status(stepfunctions: "SFNClient", execution: str) -> str:
+    """Return the status of an execution in Step Functions' words, "gone" where there is none of that name."""
     try:
-        return stepfunctions.describe_execution(executionArn=execution)["status"] == "RUNNING"
+        return stepfunctions.describe_execution(executionArn=execution)["status"]
     except stepfunctions.exceptions.ExecutionDoesNotExist:
-        return False
+        return "gone"
 
 
 def incident_id(execution: str, name: str) -> str:

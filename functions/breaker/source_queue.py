@@ -91,6 +91,12 @@ def read_depth(client: "SQSClient", queue_url: str) -> Depth:
     )
 
 
+def retention_seconds(client: "SQSClient", queue_url: str) -> int:
+    """Return how long the queue keeps a message."""
+    answer = client.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["MessageRetentionPeriod"])
+    return int(answer["Attributes"]["MessageRetentionPeriod"])
+
+
 def receive_count(message: dict[str, Any]) -> int:
     """Return how often the message was received, this time included."""
     return int(message["Attributes"]["ApproximateReceiveCount"])
