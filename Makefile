@@ -1,7 +1,7 @@
 # Every target sets up what it needs: python3 (3.11 or newer), make and git are all that must be there.
 # `build` and `deploy` are for AWS and also need the Python that RUNTIME names.
 .DEFAULT_GOAL := help
-.PHONY: help demo compare test lint build deploy event clean
+.PHONY: help demo compare test mutants lint build deploy event clean
 
 PYTHON  ?= python3
 VENV    := .venv
@@ -25,6 +25,9 @@ compare: $(READY) ## The same outage without and with the breaker, side by side.
 
 test: lint ## All checks and tests, with one outage in the lab.
 	@$(BIN)/python -m pytest --cov --cov-report=term
+
+mutants: $(READY) ## One-line changes of the code, each of which must turn a promise's test red. Takes about 4 minutes.
+	@$(BIN)/python -m tests.mutations $(if $(PROMISE),--promise $(PROMISE))
 
 lint: $(READY) ## Static checks of code, template and state machine.
 	@$(BIN)/ruff check .

@@ -35,17 +35,16 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     table = CircuitTable(clients.dynamodb(), environment.circuit_table())
     record = owned_record(table, document.circuit.name, document.execution)
     mapping = read_mapping(clients.lambda_control(), document.circuit.mapping_id)
-    going_on = current(record) if record.state is CircuitState.HALF_OPEN else None
-    if going_on is not None:
-        outcome, recovery = str(record.incident["outcome"]), going_on
-    else:
-        outcome, reason = _answer(document)
+    going_on = record.state is CircuitState.HALF_OPEN
+    outcome, reason = (record.incident["outcome"], record.reason) if going_on else _answer(document)
+    recovery = current(record) if going_on else None
+    if recovery is None:
         # A machine without the states that watch must not be given a step that nobody raises.
         without_steps = document.format == FORMAT_WITHOUT_WATCH
         recovery = first_step(record, mapping, "GAVE_UP" if without_steps else outcome)
         _begin(table, record, document, outcome, reason, recovery)
     # Without an open intent the mapping was let in before, and what it is like now is somebody else's doing.
-    ours_to_change = going_on is None or record.intent == "ENABLE"
+    ours_to_change = not going_on or record.intent == "ENABLE"
     if ours_to_change and outcome != "OVERRIDDEN" and not mapping.is_gone:
         limit = limit_to_write(mapping, recovery.concurrency)
         if not mapping.is_on or limit is not None:
