@@ -8,6 +8,7 @@ from botocore.exceptions import ClientError
 
 from breaker.alarm import alarm_state
 from breaker.errors import InvalidSetting
+from breaker.filtering import UnknownPattern, check_filters
 from breaker.state_document import Circuit
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ class Inspector:
         target = _qualified_arn(function["FunctionArn"], settings["TargetFunction"])
         queue_url, queue = self._queue(settings["QueueArn"], target)
         mapping = self._mapping(settings, target)
-        self._check_together(settings, function, queue)
+        filters = _filters(mapping)
+        self._check_together(settings, function, queue, filters)
         if alarm_state(self.alarms, settings["AlarmName"]) is None:
             raise InvalidSetting(
                 f"AlarmName: {settings['AlarmName']!r} must be a metric alarm of this account and Region"
@@ -56,6 +58,7 @@ class Inspector:
             max_receive_count=_max_receive_count(queue),
             partial_batch_response="ReportBatchItemFailures" in (mapping.get("FunctionResponseTypes") or []),
             settings=settings,
+            filters=filters,
         )
 
     def _function(self, target: str) -> Any:
@@ -104,15 +107,10 @@ class Inspector:
         if len(found) > 1:
             ids = ", ".join(sorted(mapping["UUID"] for mapping in found))
             raise InvalidSetting(f"MappingId: must name one of the mappings where several {joining}: {ids}")
-        if (found[0].get("FilterCriteria") or {}).get("Filters"):
-            raise InvalidSetting(
-                f"MappingId: {found[0]['UUID']!r} has FilterCriteria; a probe cannot apply a filter yet, so it could"
-                " send the target a message that the mapping would drop"
-            )
         return found[0]
 
     @staticmethod
-    def _check_together(settings: dict[str, Any], function: Any, queue: dict[str, str]) -> None:
+    def _check_together(settings: dict[str, Any], function: Any, queue: dict[str, str], filters: list[str]) -> None:
         timeout = function["Timeout"]
         if timeout > MAX_TARGET_TIMEOUT_SECONDS:
             raise InvalidSetting(
@@ -130,6 +128,11 @@ class Inspector:
                 "Recovery: 'REJITTER' must not be used with a FIFO queue: it would break the order, and SQS would drop"
                 " copies as duplicates"
             )
+        if filters and _max_receive_count(queue) == 1:
+            raise InvalidSetting(
+                f"QueueArn: {settings['QueueArn']!r} has a maxReceiveCount of 1; it must be at least 2 where the"
+                " mapping has filters, or a probe would use up the only receive of messages that the mapping drops"
+            )
 
 
 def _qualified_arn(function_arn: str, target: str) -> str:
@@ -138,6 +141,24 @@ def _qualified_arn(function_arn: str, target: str) -> str:
     parts = target.split(":")
     qualifier = parts[7:] if parts[0] == "arn" else parts[1:]
     return ":".join([unqualified, *qualifier])
+
+
+def _filters(mapping: dict[str, Any]) -> list[str]:
+    """Return the mapping's filter patterns, if a probe can apply them."""
+    criteria = mapping.get("FilterCriteria")
+    if mapping.get("KMSKeyArn") and criteria is None:
+        # ListEventSourceMappings does not show encrypted patterns.
+        raise InvalidSetting(
+            f"MappingId: {mapping['UUID']!r} must not have a KMS key: a probe cannot apply encrypted filters"
+        )
+    filters = [str(each["Pattern"]) for each in (criteria or {}).get("Filters", []) if each.get("Pattern")]
+    try:
+        check_filters(filters)
+    except UnknownPattern as error:
+        raise InvalidSetting(
+            f"MappingId: {mapping['UUID']!r} has a filter that a probe cannot apply as Lambda does: {error}"
+        ) from None
+    return filters
 
 
 def _max_receive_count(queue: dict[str, str]) -> int | None:

@@ -8,6 +8,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
+from moto.awslambda.models import EventSourceMapping
 
 from breaker import clock
 from breaker.circuit_table import CircuitState
@@ -228,10 +229,50 @@ def test_register_several_mappings_without_a_choice_is_refused_naming_them(world
     assert ask(MappingId=second)["Data"]["MappingId"] == second
 
 
-def test_register_mapping_with_a_filter_is_refused(world: World, ask: Ask) -> None:
-    criteria = {"Filters": [{"Pattern": json.dumps({"body": {"kind": ["gift"]}})}]}
+def filter_by(world: World, *patterns: str) -> None:
+    """Give the mapping filters."""
+    criteria = {"Filters": [{"Pattern": pattern} for pattern in patterns]}
     world.lambda_.update_event_source_mapping(UUID=world.mapping_id, FilterCriteria=criteria)
-    assert refused(world, ask).startswith(f"MappingId: '{world.mapping_id}' has FilterCriteria; ")
+
+
+def test_register_mapping_with_filters_stores_their_patterns(world: World, ask: Ask) -> None:
+    patterns = ['{"body": {"kind": ["gift"]}}', '{"body": [{"prefix": "order "}]}']
+    filter_by(world, *patterns)
+    assert ask()["Status"] == "SUCCESS"
+    assert world.record().circuit.filters == patterns
+    filter_by(world)
+    ask("Update", Revision="2")
+    assert world.record().circuit.filters == []
+
+
+def test_register_filter_that_is_not_understood_is_refused_by_name(world: World, ask: Ask) -> None:
+    filter_by(world, '{"body": {"kind": [{"wildcard": "g*"}]}}')
+    assert refused(world, ask) == (
+        f"MappingId: '{world.mapping_id}' has a filter that a probe cannot apply as Lambda does: 'kind' must use one"
+        " operator in each object, one of exists, prefix, suffix, equals-ignore-case, anything-but, numeric"
+    )
+
+
+def test_register_filters_that_are_encrypted_are_refused(world: World, ask: Ask) -> None:
+    listed = EventSourceMapping.get_configuration
+    hidden = {"KMSKeyArn": f"arn:aws:kms:us-east-1:{ACCOUNT}:key/1", "FilterCriteria": None}
+    with mock.patch.object(EventSourceMapping, "get_configuration", lambda mapping: listed(mapping) | hidden):
+        assert refused(world, ask) == (
+            f"MappingId: '{world.mapping_id}' must not have a KMS key: a probe cannot apply encrypted filters"
+        )
+
+
+@pytest.mark.parametrize(("most", "accepted"), [(1, False), (2, True)])
+def test_register_filters_where_a_message_has_one_receive_are_refused(
+    make_world: Callable[..., World], cloudformation: CloudFormation, most: int, accepted: bool
+) -> None:
+    world = make_world(max_receive_count=most)
+    filter_by(world, '{"body": {"kind": ["gift"]}}')
+    world.run("register_circuit", {**world.request(), "ResponseURL": cloudformation.url})
+    (answer,) = cloudformation.answers
+    assert (answer["Status"] == "SUCCESS") is accepted
+    if not accepted:
+        assert answer["Reason"].startswith(f"QueueArn: '{world.queue_arn}' has a maxReceiveCount of 1; it must be at")
 
 
 @pytest.mark.parametrize(("timeout", "accepted"), [(840, True), (841, False)])
