@@ -9,9 +9,11 @@ from breaker.alarm import alarm_state
 from breaker.announcements import Change
 from breaker.changes import change_circuit
 from breaker.circuit_table import CircuitTable
+from breaker.holding import may_hold_filtered, needs_trial
 from breaker.mapping import read_mapping
 from breaker.ownership import owned_record
-from breaker.probing import Prober
+from breaker.probing import Prober, Try
+from breaker.source_queue import Depth
 from breaker.state_document import StateDocument
 from breaker.verdict import Verdict
 
@@ -33,9 +35,10 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     Output
         `{"outcome": ..., "reason": <one line>}`, with `"at": <ISO 8601>` after a processed message. Outcomes: HEALED,
         the target processed the message; CONFIRMING, it did, but the alarm is still in ALARM, so that one message is
-        not enough; FAILED, it did not; NOTHING_TO_TRY, every message is hidden or delayed, or the queue is empty while
-        the alarm is still in ALARM; QUEUE_EMPTY, nothing is left that could fail; OVERRIDDEN, somebody else has enabled
-        the mapping.
+        not enough; FAILED, it did not; NOTHING_TO_TRY, every message is hidden or delayed; QUEUE_EMPTY, there is none;
+        TRIAL, too few messages go on failing to decide, or the mapping would drop all there are, and no other can be
+        probed with; OVERRIDDEN, somebody else has enabled the mapping; MAPPING_GONE, somebody has deleted it. After
+        QUEUE_EMPTY and TRIAL only the mapping can show whether the target works.
     Raises
         CircuitTakenOver
     """
@@ -45,20 +48,20 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     mapping = read_mapping(clients.lambda_control(), document.circuit.mapping_id)
     if mapping.is_on:
         return {"outcome": "OVERRIDDEN", "reason": f"somebody else has enabled the mapping, it is {mapping.state}"}
+    if mapping.is_gone:
+        return {"outcome": "MAPPING_GONE", "reason": f"the mapping has been deleted, it is {mapping.state}"}
     prober = Prober(document.circuit, document.execution, table, clients.sqs(), clients.lambda_invoke())
     held, ended = prober.live_messages()
     tried = prober.try_one(held)
-    if tried is None:
-        probe = _without_a_message(document)
-        adds = {"incident.holds_ended": ended}
+    adds = {"incident.receives": tried.receives, "incident.holds_ended": ended}
+    if tried.verdict is None:
+        probe = _without_a_message(document, tried)
     else:
-        probe = _after_a_try(document, tried.verdict)
-        adds = {
+        probe = _after_a_try(document, tried, tried.verdict)
+        adds |= {
             "incident.probes": 1,
             "incident.failed_probes": 0 if tried.verdict.processed else 1,
-            "incident.receives": 1 if tried.received else 0,
             "incident.processed_by_breaker": 1 if tried.verdict.processed else 0,
-            "incident.holds_ended": ended,
         }
     change_circuit(
         table,
@@ -72,9 +75,11 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     return probe
 
 
-def _after_a_try(document: StateDocument, verdict: Verdict) -> dict[str, Any]:
+def _after_a_try(document: StateDocument, tried: Try, verdict: Verdict) -> dict[str, Any]:
     answer = f"the target answered {verdict.value} to a message"
     if not verdict.processed:
+        if _needs_trial(document, tried, _depth(document)):
+            return {"outcome": "TRIAL", "reason": f"{answer}; too few others can be probed with to decide"}
         return {"outcome": "FAILED", "reason": answer}
     in_a_row = document.result("schedule").get("successes", 0) + 1
     at = clock.iso(clock.now())
@@ -89,14 +94,31 @@ def _alarm_rings(document: StateDocument) -> bool:
     return alarm_state(clients.cloudwatch(), document.circuit.settings["AlarmName"]) == "ALARM"
 
 
-def _without_a_message(document: StateDocument) -> dict[str, Any]:
-    depth = source_queue.read_depth(clients.sqs(), document.circuit.queue_url)
+def _without_a_message(document: StateDocument, tried: Try) -> dict[str, Any]:
+    depth = _depth(document)
+    if _needs_trial(document, tried, depth):
+        return {"outcome": "TRIAL", "reason": "the mapping would drop all messages that can be received"}
     if depth.visible:
-        return {"outcome": "NOTHING_TO_TRY", "reason": f"none of {depth.visible} visible messages was received"}
+        return {"outcome": "NOTHING_TO_TRY", "reason": f"none of {depth.visible} visible messages can be probed with"}
     if depth.hidden:
         return {"outcome": "NOTHING_TO_TRY", "reason": f"all {depth.hidden} messages are hidden"}
     if depth.delayed:
         return {"outcome": "NOTHING_TO_TRY", "reason": f"all {depth.delayed} messages are delayed"}
-    if _alarm_rings(document):
-        return {"outcome": "NOTHING_TO_TRY", "reason": "the queue is empty, but the alarm is still in ALARM"}
-    return {"outcome": "QUEUE_EMPTY", "reason": "the queue is empty and the alarm is not in ALARM"}
+    # Whatever the alarm says: a trial shows more than an alarm about which nothing is measured.
+    return {"outcome": "QUEUE_EMPTY", "reason": "the queue is empty"}
+
+
+def _needs_trial(document: StateDocument, tried: Try, depth: Depth) -> bool:
+    # On a FIFO queue what was not received stands behind a message of its group that is hidden.
+    out_of_reach = document.circuit.is_fifo or not may_hold_filtered(tried.held)
+    return tried.looked_everywhere and needs_trial(
+        tried.held,
+        max_receive_count=document.circuit.max_receive_count,
+        visible=0 if out_of_reach else depth.visible,
+        hidden=depth.hidden,
+        delayed=depth.delayed,
+    )
+
+
+def _depth(document: StateDocument) -> Depth:
+    return source_queue.read_depth(clients.sqs(), document.circuit.queue_url)

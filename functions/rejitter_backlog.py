@@ -62,8 +62,7 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
             # Its next receive would dead-letter it, so it is tried directly: by the next step, or, where contents
             # are not stored, now while its content is at hand.
             held, record_of_message = prober.hold(message)
-            prober.keep_hidden([held])
-            if held.chunks == 0 and try_budget.is_enough():
+            if held.chunks == 0 and not held.filtered and try_budget.is_enough():
                 prober.try_record(held, record_of_message)
         without_backlog = without_backlog + 1 if batch.copied == 0 else 0
         done = batch.received == 0 or without_backlog >= _BATCHES_WITHOUT_BACKLOG or clock.now().timestamp() > ends

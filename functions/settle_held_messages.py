@@ -4,9 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
-from breaker import clients, clock, environment, source_queue
+from breaker import clients, clock, environment
 from breaker.circuit_table import CircuitTable
-from breaker.holding import HeldMessage
 from breaker.ownership import owned_record
 from breaker.probing import TRY_OVERHEAD_SECONDS, Prober
 from breaker.state_document import StateDocument
@@ -42,8 +41,10 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     # A target that messages flow to anyway is worth a try, and only for so long.
     trying = document.result("probe")["outcome"] in ("HEALED", "OVERRIDDEN") and now < began + LONGEST_SETTLING_SECONDS
     held, ended = prober.live_messages()
-    with_room = [message for message in held if message.has_room(document.circuit.max_receive_count)]
-    last_receive = [message for message in held if message not in with_room]
+    # One that the mapping drops is shown whatever its count: nothing could process it, and on a FIFO queue its group
+    # would wait for hours. Without room it is dead-lettered instead of dropped, which the incident counts.
+    shown = [message for message in held if message.filtered or message.has_room(document.circuit.max_receive_count)]
+    last_receive = [message for message in held if message not in shown]
     processed, left_alone, done = 0, 0, True
     for message in last_receive:
         if not budget.is_enough():
@@ -53,30 +54,22 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
         if verdict is not None and verdict.processed:
             processed += 1
         else:
-            # The hold runs to its end, then the queue's own policy applies.
-            _hide_to_the_end(table, document, message)
+            prober.leave_alone(message)
             left_alone += 1
     # Last, because a message that is shown again may be received at once.
-    if done and with_room:
-        source_queue.hide(
-            clients.sqs(), document.circuit.queue_url, [(message.receipt_handle, 0) for message in with_room]
-        )
-        for message in with_room:
-            table.let_go(document.circuit.name, message, owner=document.execution)
+    handed_back = 0
+    if done:
+        prober.show_again(shown)
+        handed_back = sum(message.has_room(document.circuit.max_receive_count) for message in shown)
+        left_alone += len(shown) - handed_back
     counts = {
         "incident.holds_ended": ended,
         "incident.processed_by_breaker": processed,
         "incident.left_alone": left_alone,
-        "incident.handed_back": len(with_room) if done else 0,
+        "incident.handed_back": handed_back,
     }
     table.write(document.circuit.name, owner=document.execution, adds=counts)
     logger.info(
         "settled held messages", extra={"circuit": document.circuit.name, "incident": record.incident["id"], **counts}
     )
     return {"done": done, "began": began}
-
-
-def _hide_to_the_end(table: CircuitTable, document: StateDocument, message: HeldMessage) -> None:
-    left = max(0, message.hold_ends - int(clock.now().timestamp()))
-    source_queue.hide(clients.sqs(), document.circuit.queue_url, [(message.receipt_handle, left)])
-    table.let_go(document.circuit.name, message, owner=document.execution)

@@ -5,18 +5,22 @@ the state holds 256 KiB, and what is in it is on display in the history.
 """
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from breaker import clock, source_queue
 from breaker.circuit_table import CircuitTable, chunks_of
+from breaker.filtering import is_dropped
 from breaker.holding import (
     MAX_HOLD_SECONDS,
     HeldMessage,
     hide_for_seconds,
     may_hold_another,
+    may_hold_filtered,
     next_to_try,
     to_hand_back,
+    until_after_next_probe,
 )
 from breaker.lambda_record import record_of
 from breaker.state_document import Circuit
@@ -29,21 +33,32 @@ if TYPE_CHECKING:
 
 # Covers what a try needs beside the target's own time: storing the content, the invocation's way there and back.
 TRY_OVERHEAD_SECONDS = 30
+# Of one probe, while all it receives are messages that the mapping would drop.
+MOST_RECEIVES = 10
 
 
 @dataclass(frozen=True)
 class Try:
-    """One message tried on the target.
+    """What one probe came to.
 
     Attributes
     ----------
-    received
-        True when the message was received for this try, so that one of its receives was used.
+    verdict
+        None where there was no message to try.
+    receives
+        Messages received for it, those that the mapping would drop included.
+    held
+        The messages that stay hidden.
     """
 
-    message: HeldMessage
-    verdict: Verdict
-    received: bool
+    verdict: Verdict | None
+    receives: int
+    held: list[HeldMessage]
+
+    @property
+    def looked_everywhere(self) -> bool:
+        """True when it received all there was to receive."""
+        return self.receives < MOST_RECEIVES
 
 
 @dataclass(frozen=True)
@@ -68,23 +83,25 @@ class Prober:
             self.table.let_go(self.circuit.name, message, owner=self.owner)
         return [message for message in held if message not in ended], len(ended)
 
-    def try_one(self, held: list[HeldMessage]) -> Try | None:
-        """Try one message, a new one if possible; None where there is none to try.
+    def try_one(self, held: list[HeldMessage]) -> Try:
+        """Try one message, a new one if possible.
 
-        A message that was processed is deleted. One that was not stays hidden, with all the others held.
+        A message that was processed is deleted. One that was not stays hidden, with all the others held. So does one
+        that the mapping would drop: the target must not see it, and only the mapping may delete it.
         """
+        known = {message.message_id for message in held if message.filtered}
+        held = [*held]
         message, record, received = self._choose(held)
+        receives = received + len({message.message_id for message in held if message.filtered} - known)
         if message is None or record is None:
-            self.keep_hidden(held)
-            return None
+            return Try(None, receives, self.keep_hidden(held))
         verdict = self.try_record(message, record)
         others = [other for other in held if other.message_id != message.message_id]
         if not verdict.processed:
             message = replace(message, tries=message.tries + 1, last_tried=int(clock.now().timestamp()))
             self.table.hold(self.circuit.name, message, owner=self.owner)
             others.append(message)
-        self.keep_hidden(others)
-        return Try(message, verdict, received)
+        return Try(verdict, receives, self.keep_hidden(others))
 
     def try_held(self, message: HeldMessage) -> Verdict | None:
         """Try a held message once more and delete it if it is processed. None where its content is not stored."""
@@ -101,19 +118,26 @@ class Prober:
     def hold(self, received: dict[str, Any]) -> tuple[HeldMessage, dict[str, Any]]:
         """Write a message that was just received into the table, and return it with its Lambda record."""
         record = record_of(received, queue_arn=self.circuit.queue_arn)
-        content = json.dumps(record).encode() if self.circuit.settings["StoreHeldMessages"] else None
+        filtered = is_dropped(record, self.circuit.filters)
+        content = None
+        if self.circuit.settings["StoreHeldMessages"] and not filtered:
+            content = json.dumps(record, ensure_ascii=False).encode()
         message = HeldMessage(
             message_id=received["MessageId"],
             receipt_handle=received["ReceiptHandle"],
             receive_count=source_queue.receive_count(received),
             hold_ends=int(clock.now().timestamp()) + MAX_HOLD_SECONDS,
             chunks=len(chunks_of(content)),
+            filtered=filtered,
         )
         self.table.hold(self.circuit.name, message, owner=self.owner, content=content)
+        if not message.has_room(self.circuit.max_receive_count):
+            # Before anything else: it must not come back because the step was killed while the target worked.
+            self.keep_hidden([message])
         return message, record
 
-    def keep_hidden(self, held: list[HeldMessage]) -> None:
-        """Hide held messages until after the next probe. What is not hidden any more is forgotten."""
+    def keep_hidden(self, held: list[HeldMessage]) -> list[HeldMessage]:
+        """Hide held messages until after the next probe and return them. What is hidden no more is forgotten."""
         now = int(clock.now().timestamp())
         visibilities = [
             (
@@ -132,6 +156,18 @@ class Prober:
         for message, hidden in zip(held, still_hidden, strict=True):
             if not hidden:
                 self.table.let_go(self.circuit.name, message, owner=self.owner)
+        return [message for message, hidden in zip(held, still_hidden, strict=True) if hidden]
+
+    def show_again(self, messages: list[HeldMessage]) -> None:
+        """Make held messages the queue's again, at once."""
+        source_queue.hide(self.sqs, self.circuit.queue_url, [(message.receipt_handle, 0) for message in messages])
+        for message in messages:
+            self.table.let_go(self.circuit.name, message, owner=self.owner)
+
+    def leave_alone(self, last_receive: HeldMessage) -> None:
+        """Forget a message at its last receive. Its hold runs to its end, then the queue's own policy applies."""
+        self.keep_hidden([last_receive])
+        self.table.let_go(self.circuit.name, last_receive, owner=self.owner)
 
     def _settle_processed(self, message: HeldMessage) -> None:
         # The only place where the breaker deletes a message that it tried.
@@ -139,43 +175,58 @@ class Prober:
         self.table.let_go(self.circuit.name, message, owner=self.owner)
 
     def _choose(self, held: list[HeldMessage]) -> tuple[HeldMessage | None, dict[str, Any] | None, bool]:
-        most = self.circuit.settings["MaxHeldMessages"]
+        """Return the message to try, its record, and whether it was received for it; `held` becomes all the others."""
+        left = iter(range(MOST_RECEIVES))
         if self.circuit.settings["StoreHeldMessages"]:
-            received = self._receive() if may_hold_another(held, max_held=most) else []
+            most = self.circuit.settings["MaxHeldMessages"]
+            received = self._receive(held, left) if may_hold_another(held, max_held=most) else None
         else:
-            received = self._receive_without_store(held, most)
+            received = self._receive_without_store(held, left)
         if received:
-            return *self.hold(received[0]), True
+            return *received, True
         message = next_to_try(held)
         return message, self._stored_record(message) if message else None, False
 
-    def _receive(self) -> list[dict[str, Any]]:
-        return source_queue.receive(self.sqs, self.circuit.queue_url, most=1, visibility_seconds=self._try_seconds())
+    def _receive(self, held: list[HeldMessage], left: Iterator[int]) -> tuple[HeldMessage, dict[str, Any]] | None:
+        """Receive a message that the mapping would not drop. Those it would are held meanwhile."""
+        while may_hold_filtered(held) and next(left, None) is not None:
+            received = source_queue.receive(
+                self.sqs,
+                self.circuit.queue_url,
+                most=1,
+                # As long as it would be held, so that it does not come again if this step is killed and repeated.
+                visibility_seconds=until_after_next_probe(
+                    longest_wait=self._longest_wait(), target_timeout=self.circuit.target_timeout_seconds
+                ),
+            )
+            if not received:
+                break
+            message, record = self.hold(received[0])
+            # It may be one that was not hidden any more. Its earlier handle stands for nothing now.
+            held[:] = [other for other in held if other.message_id != message.message_id]
+            if not message.filtered:
+                return message, record
+            held.append(message)
+        return None
 
-    def _receive_without_store(self, held: list[HeldMessage], most: int) -> list[dict[str, Any]]:
+    def _receive_without_store(
+        self, held: list[HeldMessage], left: Iterator[int]
+    ) -> tuple[HeldMessage, dict[str, Any]] | None:
         # In this order: a message that was just shown would be received again at once, instead of one not tried yet.
-        received = self._receive()
+        received = self._receive(held, left)
         if received:
-            self._hand_one_back(held, most)
+            self._hand_one_back(held, self.circuit.settings["MaxHeldMessages"])
             return received
         # All there are were tried. Kept hidden they could not be tried again, and nothing would show a healed target.
-        return self._receive() if self._hand_one_back(held, 1) else []
+        return self._receive(held, left) if self._hand_one_back(held, 1) else None
 
     def _hand_one_back(self, held: list[HeldMessage], most: int) -> bool:
-        message = to_hand_back(self._in_the_way(held), max_held=most, max_receive_count=self.circuit.max_receive_count)
+        message = to_hand_back(held, max_held=most, max_receive_count=self.circuit.max_receive_count)
         if message is None:
             return False
-        source_queue.hide(self.sqs, self.circuit.queue_url, [(message.receipt_handle, 0)])
-        self.table.let_go(self.circuit.name, message, owner=self.owner)
+        self.show_again([message])
         held.remove(message)
         return True
-
-    def _in_the_way(self, held: list[HeldMessage]) -> list[HeldMessage]:
-        """Return the held messages that take one of the places where contents are not stored.
-
-        One at its last receive can neither be tried again nor handed back, so it takes none.
-        """
-        return [message for message in held if message.has_room(self.circuit.max_receive_count)]
 
     def _stored_record(self, message: HeldMessage) -> dict[str, Any] | None:
         content = self.table.content(self.circuit.name, message)

@@ -83,8 +83,13 @@ class Sweep:
         last_receive = [message for message in received if self._is_last_receive(message)]
         rest = [message for message in received if message not in last_receive]
         backlog = [message for message in rest if source_queue.sent_before(message, self.began)]
-        accepted = [message for part in _parts(backlog) for message in self._send_copies(part)]
-        deleted = self._delete(accepted)
+        accepted: list[dict[str, Any]] = []
+        deleted = 0
+        for part in _parts(backlog):
+            # Before the next part is sent, which may be refused outright: nothing may then be there twice.
+            copied = self._send_copies(part)
+            deleted += self._delete(copied)
+            accepted += copied
         return Batch(
             received=len(received),
             copied=len(accepted),

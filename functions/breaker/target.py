@@ -31,14 +31,16 @@ def try_message(client: "LambdaClient", circuit: Circuit, record: Mapping[str, A
         answer = client.invoke(
             FunctionName=circuit.target,
             InvocationType="RequestResponse",
-            Payload=json.dumps(batch_event(record)).encode(),
+            # As it is: escaped, a message of 1 MiB could exceed the 6 MB that Lambda takes in one invocation.
+            Payload=json.dumps(batch_event(record), ensure_ascii=False).encode(),
         )
+        payload = answer["Payload"].read()
     except ReadTimeoutError:
         return Verdict.TIMEOUT
     except ClientError as error:
         return _verdict_of_refusal(error)
     return judge(
-        Invocation(answer.get("FunctionError"), answer["Payload"].read()),
+        Invocation(answer.get("FunctionError"), payload),
         message_id=record["messageId"],
         partial_batch_response=circuit.partial_batch_response,
     )

@@ -212,7 +212,7 @@ def test_probe_target_lone_message_is_received_once_and_tried_every_time(world: 
     world.target = failing
     document = world.open()
     for _ in range(4):
-        assert probe(world, document, after=120)["outcome"] == "FAILED"
+        assert probe(world, document, after=120)["reason"].startswith("the target answered FUNCTION_ERROR")
         assert world.hidden_for(message_id) == HIDDEN_SECONDS
     message = world.message(message_id)
     assert message is not None
@@ -227,16 +227,16 @@ def test_probe_target_lone_message_is_received_once_and_tried_every_time(world: 
 
 
 def test_probe_target_prefers_messages_not_tried_yet_then_takes_turns(world: World) -> None:
-    world.register(MaxHeldMessages=2)
-    ids = {world.send(f"order {number}") for number in range(3)}
+    world.register(MaxHeldMessages=3)
+    ids = {world.send(f"order {number}") for number in range(4)}
     world.target = failing
     document = world.open()
-    for _ in range(6):
-        probe(world, document, after=100)
+    for _ in range(9):
+        assert probe(world, document, after=100)["outcome"] == "FAILED"
     tried = [event["Records"][0]["messageId"] for _, event in world.invocations]
-    assert len(set(tried[:2])) == 2
-    assert tried[2:] == tried[:2] * 2
-    assert [world.hidden_for(name) for name in tried[:2]] == [HIDDEN_SECONDS] * 2
+    assert len(set(tried[:3])) == 3
+    assert tried[3:] == tried[:3] * 2
+    assert [world.hidden_for(name) for name in tried[:3]] == [HIDDEN_SECONDS] * 3
     (untouched,) = ids - set(tried)
     message = world.message(untouched)
     assert message is not None
@@ -261,7 +261,7 @@ def test_probe_target_over_12_hours_receives_a_message_once(world: World) -> Non
     world.target = failing
     document = world.open()
     for _ in range(12):
-        assert probe(world, document, after=3550)["outcome"] == "FAILED"
+        assert probe(world, document, after=3550)["outcome"] in ("FAILED", "TRIAL")
     message = world.message(message_id)
     assert message is not None
     assert message.approximate_receive_count == 1
@@ -269,7 +269,6 @@ def test_probe_target_over_12_hours_receives_a_message_once(world: World) -> Non
 
 
 def test_probe_target_last_seconds_of_a_hold_hide_no_longer_than_it(world: World) -> None:
-    world.register(MaxHeldMessages=1)
     message_id = world.send()
     world.target = failing
     document = world.open()
@@ -279,20 +278,35 @@ def test_probe_target_last_seconds_of_a_hold_hide_no_longer_than_it(world: World
         QueueUrl=world.queue_url, ReceiptHandle=held.receipt_handle, VisibilityTimeout=MAX_HOLD_SECONDS
     )
     probe(world, document, after=MAX_HOLD_SECONDS - 100)
-    assert world.hidden_for(message_id) == 100
+    assert world.hidden_for(message_id) == held.hold_ends - world.now.timestamp() <= 100
 
 
 def test_probe_target_message_visible_again_is_forgotten_and_received_anew(world: World) -> None:
-    world.register(MaxHeldMessages=1)
-    world.send()
+    world.register(MaxHeldMessages=3)
+    first = world.send("order 0")
     world.target = failing
     document = world.open()
     probe(world, document)
-    # The breaker was away for longer than it had hidden the message.
+    for number in (1, 2):
+        world.send(f"order {number}")
+        probe(world, document)
+    # The breaker was away for longer than it had hidden the messages; the first is tried from the table once more.
     probe(world, document, after=HIDDEN_SECONDS + 1)
     assert world.sort_keys() == {"CIRCUIT", "MAPPING"}
     probe(world, document)
-    assert counters(world) == {"probes": 3, "failed_probes": 3, "receives": 2}
+    assert world.message(first) is not None
+    assert counters(world) == {"probes": 5, "failed_probes": 5, "receives": 4}
+
+
+def test_probe_target_message_received_although_it_was_held_is_held_once(world: World) -> None:
+    message_id = world.send()
+    world.target = failing
+    document = world.open()
+    probe(world, document)
+    probe(world, document, after=HIDDEN_SECONDS + 1)
+    (held,) = world.held()
+    assert (held.message_id, held.receive_count) == (message_id, 2)
+    assert world.hidden_for(message_id) == HIDDEN_SECONDS
 
 
 def test_probe_target_at_max_receive_count_is_held_and_tried(world: World) -> None:
@@ -348,25 +362,25 @@ def test_probe_target_content_incomplete_is_no_reason_to_guess(world: World) -> 
 
 @pytest.fixture
 def unstored(world: World) -> World:
-    """A circuit whose messages' content is not stored, failing, with two places for held messages."""
-    world.register(StoreHeldMessages="false", MaxHeldMessages=2)
+    """A circuit whose messages' content is not stored, failing, with three places for held messages."""
+    world.register(StoreHeldMessages="false", MaxHeldMessages=3)
     world.target = failing
     return world
 
 
 def test_probe_target_unstored_tries_another_and_hands_the_oldest_back(unstored: World) -> None:
     world = unstored
-    for number in range(4):
+    for number in range(5):
         world.send(f"order {number}")
     document = world.open()
-    for _ in range(3):
+    for _ in range(4):
         assert probe(world, document, after=100)["outcome"] == "FAILED"
     assert not any(key.startswith("CONTENT#") for key in world.sort_keys())
     tried = [event["Records"][0]["messageId"] for _, event in world.invocations]
-    assert len(set(tried)) == 3
+    assert len(set(tried)) == 4
     assert {held.message_id for held in world.held()} == set(tried[1:])
     assert world.hidden_for(tried[0]) == 0
-    assert counters(world)["receives"] == 3
+    assert counters(world)["receives"] == 4
 
 
 def test_probe_target_unstored_lone_message_is_received_again_to_be_tried_again(unstored: World) -> None:
@@ -417,7 +431,7 @@ def test_probe_target_messages_behind_a_hidden_one_of_their_group_mean_waiting(
     world.sqs.receive_message(QueueUrl=world.queue_url, MaxNumberOfMessages=1, VisibilityTimeout=600)
     world.send("2", MessageGroupId="tenant-1")
     answer = probe(world, world.open())
-    assert answer == {"outcome": "NOTHING_TO_TRY", "reason": "none of 1 visible messages was received"}
+    assert answer == {"outcome": "NOTHING_TO_TRY", "reason": "none of 1 visible messages can be probed with"}
 
 
 def test_probe_target_delayed_messages_mean_waiting(world: World) -> None:
@@ -426,22 +440,14 @@ def test_probe_target_delayed_messages_mean_waiting(world: World) -> None:
     assert probe(world, document) == {"outcome": "NOTHING_TO_TRY", "reason": "all 1 messages are delayed"}
 
 
-def test_probe_target_empty_queue_while_the_alarm_is_on_means_waiting(world: World) -> None:
-    document = world.open()
-    world.set_alarm("ALARM")
-    answer = probe(world, document)
-    assert answer == {"outcome": "NOTHING_TO_TRY", "reason": "the queue is empty, but the alarm is still in ALARM"}
-
-
-@pytest.mark.parametrize("state", ["OK", "INSUFFICIENT_DATA", None])
-def test_probe_target_empty_queue_and_alarm_off_ends_the_incident(world: World, state: str | None) -> None:
+@pytest.mark.parametrize("state", ["ALARM", "OK", "INSUFFICIENT_DATA", None])
+def test_probe_target_empty_queue_is_said_so_whatever_the_alarm_says(world: World, state: str | None) -> None:
     document = world.open()
     if state:
         world.set_alarm(state)
     else:
         world.cloudwatch.delete_alarms(AlarmNames=["orders-error-rate"])
-    answer = probe(world, document)
-    assert answer == {"outcome": "QUEUE_EMPTY", "reason": "the queue is empty and the alarm is not in ALARM"}
+    assert probe(world, document) == {"outcome": "QUEUE_EMPTY", "reason": "the queue is empty"}
 
 
 @pytest.mark.parametrize("state", ["Enabled", "Enabling"])
@@ -456,6 +462,199 @@ def test_probe_target_mapping_enabled_by_somebody_else_is_overridden(world: Worl
     assert message is not None
     assert message.approximate_receive_count == 0
     assert world.invocations == []
+
+
+def test_probe_target_mapping_deleted_by_somebody_is_said_so(world: World) -> None:
+    world.send()
+    document = world.open()
+    world.mapping_state = "Deleting"
+    assert probe(world, document)["reason"] == "the mapping has been deleted, it is Deleting"
+    world.lambda_.delete_event_source_mapping(UUID=world.mapping_id)
+    answer = probe(world, document)
+    assert answer == {"outcome": "MAPPING_GONE", "reason": "the mapping has been deleted, it is Deleted"}
+    assert world.invocations == []
+
+
+# Nothing else can be probed: the mapping itself is tried
+
+TRIAL = {
+    "outcome": "TRIAL",
+    "reason": "the target answered FUNCTION_ERROR to a message; too few others can be probed with to decide",
+}
+
+
+def outcomes(world: World, document: dict[str, Any], count: int) -> list[str]:
+    """Probe so many times and return what came of it."""
+    return [probe(world, document)["outcome"] for _ in range(count)]
+
+
+@pytest.mark.parametrize("messages", [1, 2])
+def test_probe_target_few_messages_that_go_on_failing_need_a_trial(world: World, messages: int) -> None:
+    for number in range(messages):
+        world.send(f"order {number}")
+    world.target = failing
+    document = world.open()
+    assert outcomes(world, document, 3 * messages - 1) == ["FAILED"] * (3 * messages - 1)
+    assert probe(world, document) == TRIAL
+    # It counts as the failed probe it was.
+    assert counters(world)["failed_probes"] == 3 * messages
+    assert len(world.held()) == len(world.messages()) == messages
+
+
+def test_probe_target_several_messages_that_fail_decide_without_a_trial(world: World) -> None:
+    for number in range(3):
+        world.send(f"order {number}")
+    world.target = failing
+    assert set(outcomes(world, world.open(), 15)) == {"FAILED"}
+
+
+@pytest.mark.parametrize("others", ["hidden", "delayed", "last receive"])
+def test_probe_target_messages_that_come_by_themselves_are_waited_for(world: World, others: str) -> None:
+    if others == "hidden":
+        world.send("hidden")
+        world.receive(seconds=3600)
+    elif others == "delayed":
+        world.send("delayed", DelaySeconds=900)
+    else:
+        world.send("last receive")
+        world.receive_times(4)
+    world.send("poison")
+    world.target = failing
+    assert set(outcomes(world, world.open(), 8)) == {"FAILED"}
+
+
+def test_probe_target_fifo_group_behind_poison_needs_a_trial(make_world: Callable[..., World]) -> None:
+    world = make_world(fifo=True)
+    world.register()
+    for number in range(3):
+        world.send(str(number), MessageGroupId="tenant-1")
+    world.target = failing
+    assert outcomes(world, world.open(), 3) == ["FAILED", "FAILED", "TRIAL"]
+
+
+def test_probe_target_unstored_lone_message_never_needs_a_trial(unstored: World) -> None:
+    world = unstored
+    world.send()
+    assert set(outcomes(world, world.open(), 8)) == {"FAILED", "NOTHING_TO_TRY"}
+    assert world.messages(url=world.dlq_url) == []
+
+
+# Messages that the mapping would drop
+
+
+@pytest.fixture
+def filtering(world: World) -> World:
+    """A circuit whose mapping takes gifts only."""
+    return with_filter(world)
+
+
+def with_filter(world: World, **settings: Any) -> World:
+    """Register a circuit whose mapping takes gifts only."""
+    criteria = {"Filters": [{"Pattern": '{"body": {"kind": ["gift"]}}'}]}
+    world.lambda_.update_event_source_mapping(UUID=world.mapping_id, FilterCriteria=criteria)
+    world.register(**settings)
+    return world
+
+
+GIFT = '{"kind": "gift"}'
+SALE = '{"kind": "sale"}'
+
+
+def test_probe_target_filtered_messages_are_held_and_never_sent_to_the_target(filtering: World) -> None:
+    world = filtering
+    sales = {world.send(body) for body in (SALE, "no JSON", "[]")}
+    gift = world.send(GIFT)
+    document = world.open()
+    assert probe(world, document)["outcome"] == "HEALED"
+    assert [event["Records"][0]["messageId"] for _, event in world.invocations] == [gift]
+    assert {message.id for message in world.messages()} == sales
+    held = world.held()
+    assert {message.message_id for message in held} == sales
+    assert {(message.filtered, message.chunks, message.tries) for message in held} == {(True, 0, 0)}
+    assert [world.hidden_for(message_id) for message_id in sales] == [HIDDEN_SECONDS] * 3
+    assert counters(world) == {"probes": 1, "receives": 4, "processed_by_breaker": 1}
+
+
+def test_probe_target_filtered_messages_take_no_place_of_those_that_count(filtering: World) -> None:
+    world = filtering
+    world.register(MaxHeldMessages=3)
+    for number in range(3):
+        world.send(SALE)
+        world.send(SALE)
+        world.send(f'{{"kind": "gift", "number": {number}}}')
+    world.target = failing
+    document = world.open()
+    assert outcomes(world, document, 9) == ["FAILED"] * 9
+    bodies = [json.loads(event["Records"][0]["body"]) for _, event in world.invocations]
+    assert sorted(body["number"] for body in bodies) == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    assert max(message.approximate_receive_count for message in world.messages()) == 1
+
+
+def test_probe_target_probe_receives_ten_messages_at_most(filtering: World) -> None:
+    world = filtering
+    for _ in range(25):
+        world.send(SALE)
+    world.send(GIFT)
+    document = world.open()
+    assert probe(world, document) == {
+        "outcome": "NOTHING_TO_TRY",
+        "reason": "none of 16 visible messages can be probed with",
+    }
+    assert (len(world.held()), counters(world)) == (10, {"receives": 10})
+    assert outcomes(world, document, 2) == ["NOTHING_TO_TRY", "HEALED"]
+
+
+def test_probe_target_nothing_but_filtered_messages_needs_a_trial(filtering: World) -> None:
+    world = filtering
+    for _ in range(3):
+        world.send(SALE)
+    document = world.open()
+    assert probe(world, document) == {
+        "outcome": "TRIAL",
+        "reason": "the mapping would drop all messages that can be received",
+    }
+    assert world.invocations == []
+    assert len(world.messages()) == 3
+
+
+def test_probe_target_filtered_messages_without_end_need_a_trial(
+    filtering: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = filtering
+    monkeypatch.setattr("breaker.holding.MOST_FILTERED", 20)
+    for _ in range(30):
+        world.send(SALE)
+    assert outcomes(world, world.open(), 3) == ["NOTHING_TO_TRY", "NOTHING_TO_TRY", "TRIAL"]
+    assert len(world.held()) == 20
+
+
+def test_probe_target_fifo_group_behind_a_filtered_message_needs_a_trial(make_world: Callable[..., World]) -> None:
+    world = with_filter(make_world(fifo=True))
+    world.send(SALE, MessageGroupId="tenant-1")
+    world.send(GIFT, MessageGroupId="tenant-1")
+    assert outcomes(world, world.open(), 1) == ["TRIAL"]
+    assert world.invocations == []
+
+
+def test_probe_target_filtered_message_is_never_handed_back_by_unstored_probes(world: World) -> None:
+    with_filter(world, StoreHeldMessages="false")
+    sale, _ = world.send(SALE), world.send(GIFT)
+    world.target = failing
+    assert outcomes(world, world.open(), 3) == ["FAILED"] * 3
+    message = world.message(sale)
+    assert message is not None
+    assert message.approximate_receive_count == 1
+    assert len(world.invocations) == 3
+
+
+def test_probe_target_filtered_message_that_came_back_is_held_once(filtering: World) -> None:
+    world = filtering
+    sale = world.send(SALE)
+    document = world.open()
+    probe(world, document)
+    probe(world, document, after=HIDDEN_SECONDS + 1)
+    assert [message.receive_count for message in world.held()] == [2]
+    assert world.hidden_for(sale) == HIDDEN_SECONDS
 
 
 # Errors
@@ -517,8 +716,7 @@ def test_probe_target_fifo_tries_one_message_of_a_group(make_world: Callable[...
     world.send("2", MessageGroupId="tenant-1")
     world.target = failing
     document = world.open()
-    for _ in range(3):
-        assert probe(world, document)["outcome"] == "FAILED"
+    assert outcomes(world, document, 2) == ["FAILED"] * 2
     assert {event["Records"][0]["messageId"] for _, event in world.invocations} == {first}
     world.target = processing
     probe(world, document)

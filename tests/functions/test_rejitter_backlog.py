@@ -202,6 +202,20 @@ def test_rejitter_largest_messages_are_sent_in_parts(
     assert sorted(message.body[0] for message in world.messages()) == ["0", "1", "2", "3"]
 
 
+def test_rejitter_part_refused_outright_leaves_no_duplicates_of_the_part_before(
+    world: World, document: dict[str, Any]
+) -> None:
+    for number in range(4):
+        world.send(str(number) * 400_000)
+    world.refuse(world.sqs, "send_message_batch", "RequestThrottled", when="'222222")
+    with pytest.raises(Exception, match="RequestThrottled"):
+        sweep(world, document)
+    assert sorted(message.body[0] for message in world.messages()) == ["0", "1", "2", "3"]
+    world.wait(301)
+    assert go_on(world, document)["done"]
+    assert sorted(message.body[0] for message in world.messages()) == ["0", "1", "2", "3"]
+
+
 # Messages at their last receive
 
 
@@ -262,6 +276,20 @@ def test_rejitter_last_receive_without_stored_content_is_tried_while_it_is_at_ha
     assert len(world.invocations) == 1
     assert world.messages() == []
     assert world.sort_keys() == {"CIRCUIT", "MAPPING"}
+
+
+@pytest.mark.parametrize("store", ["true", "false"])
+def test_rejitter_last_receive_that_the_mapping_drops_is_never_sent_to_the_target(world: World, store: str) -> None:
+    criteria = {"Filters": [{"Pattern": '{"body": {"kind": ["gift"]}}'}]}
+    world.lambda_.update_event_source_mapping(UUID=world.mapping_id, FilterCriteria=criteria)
+    world.register(Recovery="REJITTER", StoreHeldMessages=store)
+    document = world.open()
+    world.send("last receive")
+    world.receive_times(4)
+    sweep(world, document)
+    assert world.run("settle_held_messages", document)["done"]
+    assert world.invocations == []
+    assert len(world.messages()) == 1
 
 
 def test_rejitter_last_receive_without_stored_content_and_time_is_only_held(world: World) -> None:

@@ -82,7 +82,23 @@ def test_settle_poison_at_max_receive_count_stays_hidden_to_the_end_of_its_hold(
     assert [message.id for message in world.messages(url=world.dlq_url)] == [poison]
 
 
-@pytest.mark.parametrize("outcome", ["QUEUE_EMPTY", "FAILED"])
+def test_settle_message_that_the_mapping_drops_is_shown_whatever_its_count_and_never_tried(world: World) -> None:
+    criteria = {"Filters": [{"Pattern": '{"body": {"kind": ["gift"]}}'}]}
+    world.lambda_.update_event_source_mapping(UUID=world.mapping_id, FilterCriteria=criteria)
+    last = world.send("last receive")
+    world.receive_times(4)
+    roomy = world.send("roomy")
+    document, held = hold(world, 1)
+    assert sorted(held) == sorted([last, roomy])
+    assert world.hidden_for(last) > 40_000
+    assert world.run("settle_held_messages", document)["done"]
+    assert world.invocations == []
+    assert [world.hidden_for(message_id) for message_id in (last, roomy)] == [0, 0]
+    assert world.sort_keys() == {"CIRCUIT", "MAPPING"}
+    assert counters(world) == {"left_alone": 1, "handed_back": 1}
+
+
+@pytest.mark.parametrize("outcome", ["QUEUE_EMPTY", "TRIAL", "FAILED"])
 def test_settle_target_not_known_to_be_healed_is_not_tried(world: World, outcome: str) -> None:
     last = world.send()
     world.receive_times(4)

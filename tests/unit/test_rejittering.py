@@ -145,6 +145,20 @@ def test_next_batch_any_fate_leaves_every_message_in_exactly_one_place(fates: li
     assert {handle.removeprefix("handle of ") for handle in queue.deleted} <= set(queue.accepted)
 
 
+def test_next_batch_originals_of_a_part_go_before_the_next_part_is_sent() -> None:
+    queue = Queue([message(str(number) * 600_000) for number in range(3)])
+    gone_before = []
+    send = queue.send_message_batch
+
+    def watched(**arguments: Any) -> dict[str, Any]:
+        gone_before.append(len(queue.deleted))
+        return send(**arguments)
+
+    queue.send_message_batch = watched  # type: ignore[method-assign]
+    assert sweep(queue).next_batch().copied == 3
+    assert gone_before == [0, 1, 2]
+
+
 def test_next_batch_empty_queue_sends_nothing() -> None:
     queue = Queue([])
     assert sweep(queue).next_batch().received == 0
