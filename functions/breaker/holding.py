@@ -65,7 +65,8 @@ def may_hold_another(held: Sequence[HeldMessage], *, max_held: int) -> bool:
 
     Those that the mapping would drop take no place: they show nothing about the target.
     """
-    return sum(not message.filtered for message in held) < max_held
+    held = [message for message in held if not message.filtered]
+    return len(held) < max_held
 
 
 def may_hold_filtered(held: Sequence[HeldMessage]) -> bool:
@@ -133,4 +134,5 @@ def hide_for_seconds(
 
 def until_after_next_probe(*, longest_wait: int, target_timeout: int) -> int:
     """Return for how many seconds a message is hidden that was just received, or is held with room."""
-    return min(longest_wait + target_timeout + HOLD_MARGIN_SECONDS, MAX_HOLD_SECONDS)
+    wanted = longest_wait + target_timeout + HOLD_MARGIN_SECONDS
+    return min(wanted, MAX_HOLD_SECONDS)

@@ -4,7 +4,13 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError, ReadTimeoutError
+from botocore.exceptions import (
+    ClientError,
+    ConnectionClosedError,
+    IncompleteReadError,
+    ReadTimeoutError,
+    ResponseStreamingError,
+)
 
 from breaker.lambda_record import batch_event
 from breaker.state_document import Circuit
@@ -15,6 +21,9 @@ if TYPE_CHECKING:
 
 # The breaker itself may not invoke the target: no verdict on the target, and nothing a later probe would mend.
 _OURS_TO_MEND = {"AccessDeniedException", "UnrecognizedClientException", "ExpiredTokenException"}
+
+# The target was invoked, and nobody knows what it did.
+_ANSWER_LOST = (ReadTimeoutError, ConnectionClosedError, ResponseStreamingError, IncompleteReadError)
 
 
 def try_message(client: "LambdaClient", circuit: Circuit, record: Mapping[str, Any]) -> Verdict:
@@ -35,7 +44,7 @@ def try_message(client: "LambdaClient", circuit: Circuit, record: Mapping[str, A
             Payload=json.dumps(batch_event(record), ensure_ascii=False).encode(),
         )
         payload = answer["Payload"].read()
-    except ReadTimeoutError:
+    except _ANSWER_LOST:
         return Verdict.TIMEOUT
     except ClientError as error:
         return _verdict_of_refusal(error)

@@ -4,10 +4,11 @@ import base64
 import hashlib
 import json
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from botocore.exceptions import ReadTimeoutError
+from botocore.exceptions import ConnectionClosedError, IncompleteReadError, ReadTimeoutError
 
 from breaker import clients
 from breaker.circuit_table import CircuitState
@@ -85,6 +86,7 @@ def test_probe_target_processed_while_the_alarm_is_on_is_believed_after_three_in
             lambda event: {"batchItemFailures": [{"itemIdentifier": ""}]}, "BAD_BATCH_RESPONSE", id="reports nobody"
         ),
         pytest.param(lambda event: raised(TargetTimedOut()), "TIMEOUT", id="times out"),
+        # So does a reserved concurrency of 0, with the reason ReservedFunctionConcurrentInvocationLimitExceeded.
         pytest.param(
             lambda event: raised(LambdaRefusal("TooManyRequestsException", status=429)), "THROTTLED", id="throttled"
         ),
@@ -92,6 +94,14 @@ def test_probe_target_processed_while_the_alarm_is_on_is_believed_after_three_in
             lambda event: raised(LambdaRefusal("ResourceNotFoundException", status=404)), "TARGET_NOT_FOUND", id="gone"
         ),
         pytest.param(lambda event: raised(LambdaRefusal("KMSDisabledException")), "INVOKE_REFUSED", id="refused"),
+        pytest.param(
+            lambda event: raised(LambdaRefusal("ResourceConflictException", status=409)), "INVOKE_REFUSED", id="updated"
+        ),
+        pytest.param(
+            lambda event: raised(LambdaRefusal("RequestTooLargeException", status=413)),
+            "INVOKE_REFUSED",
+            id="payload too large",
+        ),
     ],
 )
 def test_probe_target_anything_but_processed_keeps_the_message(
@@ -113,14 +123,26 @@ def raised(error: Exception) -> None:
     raise error
 
 
-def test_probe_target_no_answer_in_time_keeps_the_message(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+ANSWERS_LOST = [
+    ReadTimeoutError(endpoint_url="https://lambda"),
+    ConnectionClosedError(endpoint_url="https://lambda"),
+    IncompleteReadError(actual_bytes=1, expected_bytes=2),
+]
+
+
+@pytest.mark.parametrize("error", ANSWERS_LOST, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("while_reading", [True, False])
+def test_probe_target_answer_lost_keeps_the_message(
+    world: World, monkeypatch: pytest.MonkeyPatch, error: Exception, while_reading: bool
+) -> None:
     world.send()
     document = world.open()
 
-    def no_answer(**_: Any) -> None:
-        raise ReadTimeoutError(endpoint_url="https://lambda")
+    def lose(**_: Any) -> Any:
+        raise error
 
-    monkeypatch.setattr(clients.lambda_invoke(), "invoke", no_answer)
+    answer = {"Payload": SimpleNamespace(read=lose)}
+    monkeypatch.setattr(clients.lambda_invoke(), "invoke", (lambda **_: answer) if while_reading else lose)
     assert probe(world, document)["reason"] == "the target answered TIMEOUT to a message"
     assert len(world.messages()) == len(world.held()) == 1
 
@@ -323,6 +345,55 @@ def test_probe_target_at_max_receive_count_is_held_and_tried(world: World) -> No
     assert world.messages(url=world.dlq_url) == []
 
 
+@pytest.mark.parametrize("most", [1, 2, 3])
+def test_probe_target_lone_message_over_11_hours_is_received_once_whatever_its_queue_allows(
+    make_world: Callable[..., World], most: int
+) -> None:
+    world = make_world(max_receive_count=most)
+    world.register(MaxProbeIntervalSeconds=900)
+    message_id = world.send()
+    world.target = failing
+    document = world.open()
+    began = world.now
+    while (world.now - began).total_seconds() < 11 * 3600:
+        # A message at its last receive never leads to a trial, which would cost it that receive.
+        assert probe(world, document, after=880)["outcome"] in (["FAILED"] if most == 1 else ["FAILED", "TRIAL"])
+    message = world.message(message_id)
+    assert message is not None
+    assert message.approximate_receive_count == 1
+    assert world.messages(url=world.dlq_url) == []
+    assert len(world.invocations) == counters(world)["probes"] > 40
+
+
+def test_probe_target_at_max_receive_count_is_hidden_to_its_end_before_it_is_tried(world: World) -> None:
+    message_id = world.send()
+    world.receive_times(4)
+    document = world.open()
+    hidden_for = []
+
+    def killed(event: dict[str, Any]) -> None:
+        hidden_for.append(world.hidden_for(message_id))
+        raise LambdaRefusal("AccessDeniedException", status=403)
+
+    world.target = killed
+    with pytest.raises(Exception, match="AccessDeniedException"):
+        probe(world, document)
+    assert hidden_for == [MAX_HOLD_SECONDS]
+    assert [held.message_id for held in world.held()] == [message_id]
+
+
+def test_probe_target_repeated_after_it_was_killed_receives_no_message_again(world: World) -> None:
+    world.send()
+    document = world.open()
+    world.target = lambda event: raised(LambdaRefusal("AccessDeniedException", status=403))
+    with pytest.raises(Exception, match="AccessDeniedException"):
+        probe(world, document)
+    world.target = failing
+    # Longer than a try takes, and the step is repeated.
+    assert probe(world, document, after=300)["outcome"] == "FAILED"
+    assert [message.approximate_receive_count for message in world.messages()] == [1]
+
+
 # Content
 
 
@@ -344,6 +415,41 @@ def test_probe_target_largest_message_is_stored_in_chunks_and_deleted_on_settlin
     assert record["body"] == body
     assert base64.b64decode(record["messageAttributes"]["seal"]["binaryValue"]) == seal
     assert world.sort_keys() == {"CIRCUIT", "MAPPING"}
+
+
+def test_probe_target_largest_message_with_ten_attributes_reaches_the_target_byte_by_byte(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attributes = {f"a{number}": string("\u00fc\U0001f4a1" * 10) for number in range(8)}
+    attributes |= {"amount": string("12.50", "Number.eur"), "seal": binary(bytes(range(256)))}
+    # What JSON escapes: each takes up to six bytes there.
+    mix = '\x7f"\\\t\n\u2028\U0001f4a1'
+    body = mix * (1_045_000 // len(mix.encode()))
+    world.send(body, MessageAttributes=attributes)
+    sizes = []
+    invoke = clients.lambda_invoke().invoke
+
+    def measured(**arguments: Any) -> Any:
+        sizes.append(len(arguments["Payload"]))
+        return invoke(**arguments)
+
+    monkeypatch.setattr(clients.lambda_invoke(), "invoke", measured)
+    world.target = failing
+    document = world.open()
+    probe(world, document)
+    world.target = processing
+    assert probe(world, document)["outcome"] == "HEALED"
+    for _, event in world.invocations:
+        (record,) = event["Records"]
+        assert record["body"] == body
+        assert hashlib.md5(record["body"].encode()).hexdigest() == record["md5OfBody"]
+        assert {name: value["dataType"] for name, value in record["messageAttributes"].items()} == {
+            name: value["DataType"] for name, value in attributes.items()
+        }
+        assert record["messageAttributes"]["a0"]["stringValue"] == attributes["a0"]["StringValue"]
+        assert base64.b64decode(record["messageAttributes"]["seal"]["binaryValue"]) == bytes(range(256))
+    # Lambda takes 6 MB.
+    assert max(sizes) < 2_100_000
 
 
 def test_probe_target_content_incomplete_is_no_reason_to_guess(world: World) -> None:
@@ -704,6 +810,37 @@ def test_probe_target_taken_over_by_the_transaction_is_named_so(world: World) ->
     assert type(raised_error.value).__name__ == "CircuitTakenOver"
     assert world.invocations == []
     assert len(world.messages()) == 1
+
+
+# Groups
+
+
+def test_probe_target_fair_queue_holds_no_group_back(world: World) -> None:
+    for number in range(3):
+        world.send(f"order {number}", MessageGroupId="tenant-1")
+    world.target = failing
+    assert outcomes(world, world.open(), 3) == ["FAILED"] * 3
+    records = [event["Records"][0] for _, event in world.invocations]
+    assert len({record["messageId"] for record in records}) == 3
+    assert {record["attributes"]["MessageGroupId"] for record in records} == {"tenant-1"}
+
+
+def test_probe_target_fifo_handle_expired_counts_as_processed_and_the_message_comes_again(
+    make_world: Callable[..., World],
+) -> None:
+    # SQS refuses to delete by a handle of a FIFO queue that has expired. The target has processed the message, so the
+    # probe tells the truth; the message comes again, as after every delete that comes too late for a poller.
+    world = make_world(fifo=True)
+    world.register()
+    message_id = world.send("1", MessageGroupId="tenant-1")
+    document = world.open()
+    world.refuse(world.sqs, "delete_message", "InvalidParameterValue")
+    assert probe(world, document)["outcome"] == "HEALED"
+    assert world.sort_keys() == {"CIRCUIT", "MAPPING"}
+    assert [message.id for message in world.messages()] == [message_id]
+    assert probe(world, document, after=HIDDEN_SECONDS)["outcome"] == "HEALED"
+    assert [event["Records"][0]["messageId"] for _, event in world.invocations] == [message_id] * 2
+    assert world.messages() == []
 
 
 # FIFO
