@@ -131,8 +131,8 @@ class EmulatedCloud:
     ----------
     mapping_settles_after
         Seconds that a mapping stays Disabling, Enabling or Updating after an update.
-    when_disabled
-        Called when a mapping begins to be disabled.
+    when_disabled, when_enabled
+        Called when a mapping begins to be disabled, or enabled.
     """
 
     def __init__(self, clock: SimulatedClock) -> None:
@@ -146,6 +146,7 @@ class EmulatedCloud:
         self.mapping_refusals: list[AwsError] = []
         self.mapping_updates: list[MappingUpdate] = []
         self.when_disabled: Callable[[], object] = lambda: None
+        self.when_enabled: Callable[[], object] = lambda: None
         self.events: list[dict[str, Any]] = []
         self.refuse_events = False
         self.waits: list[MachineWait] = []
@@ -239,6 +240,8 @@ class EmulatedCloud:
         self._changing[uuid] = (changing, self.clock.now() + timedelta(seconds=self.mapping_settles_after))
         if changing == "Disabling":
             self.when_disabled()
+        if changing == "Enabling":
+            self.when_enabled()
         return mapping
 
     # Step Functions -------------------------------------------------------------------------------------------------

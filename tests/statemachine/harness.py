@@ -438,6 +438,79 @@ class World:
         """Enable or disable the mapping, as a person or a deployment does."""
         client("lambda").update_event_source_mapping(UUID=self.mapping_id, Enabled=enabled)
 
+    def count_calls(self, calls: int, *, failed: int = 0) -> None:
+        """Have CloudWatch count calls of the target that began now, as Lambda does for a poller's."""
+        self._publish("AWS/Lambda", {"FunctionName": TARGET}, {"Invocations": calls, "Errors": failed})
+
+    def count_messages(self, messages: int, *, failed: int = 0) -> None:
+        """Have CloudWatch count messages of the mapping, as it does where the mapping publishes EventCount metrics."""
+        self._publish(
+            "AWS/Lambda",
+            {"EventSourceMappingUUID": self.mapping_id},
+            {"InvokedEventCount": messages, "FailedInvokeEventCount": failed},
+        )
+
+    def age_oldest_message(self, seconds: float) -> None:
+        """Have CloudWatch see how old the queue's oldest message is."""
+        name = self.queue_arn.rpartition(":")[2]
+        self._publish("AWS/SQS", {"QueueName": name}, {"ApproximateAgeOfOldestMessage": seconds})
+
+    def _publish(self, namespace: str, dimensions: Mapping[str, str], values: Mapping[str, float]) -> None:
+        client("cloudwatch").put_metric_data(
+            Namespace=namespace,
+            MetricData=[
+                {
+                    "MetricName": name,
+                    "Dimensions": [{"Name": key, "Value": value} for key, value in dimensions.items()],
+                    "Timestamp": self.clock.now(),
+                    "Value": value,
+                }
+                for name, value in values.items()
+            ],
+        )
+
+    def poll_every(self, seconds: float) -> None:
+        """Have Lambda poll from now on, while the mapping is enabled, and count its calls."""
+
+        def again() -> None:
+            self.poll()
+            self.clock.after(seconds, again)
+
+        self.clock.after(seconds, again)
+
+    def fail_recoveries(self, times: int) -> None:
+        """Have the calls of the first `times` recoveries fail, as CloudWatch sees them."""
+        left = iter(range(times))
+
+        def enabled() -> None:
+            if next(left, None) is not None:
+                # Within the first whole minute after the mapping is Enabled.
+                self.clock.after(75, lambda: self.count_calls(10, failed=10))
+
+        self.cloud.when_enabled = enabled
+
+    def reconcile(self, event: dict[str, Any] | None = None) -> Any:
+        """Run the reconciler once, as its schedule does, and return what it found."""
+        if "ReconcileCircuitsFunction" not in self.cloud.functions:
+            self.cloud.functions["ReconcileCircuitsFunction"] = DeployedFunction(
+                _handler_of("reconcile_circuits"), STEP_TIMEOUT_SECONDS
+            )
+        return self.invoke("ReconcileCircuitsFunction", event or {"source": "aws.events"})
+
+    def reconcile_every(self, seconds: float) -> None:
+        """Run the reconciler on a schedule from now on."""
+
+        def again() -> None:
+            self.reconcile()
+            self.clock.after(seconds, again)
+
+        self.clock.after(seconds, again)
+
+    def stop(self, arn: str | None = None) -> None:
+        """Stop an execution, as a person does; the last one started unless told otherwise."""
+        client("stepfunctions").stop_execution(executionArn=arn or self.started[-1])
+        assert self.clock.wait_for(lambda: self.status(arn or self.started[-1]) != "RUNNING")
+
     def poll(self, *, batches: int = 1) -> None:
         """Receive, invoke and delete as Lambda's poller does, while the mapping is enabled."""
         for _ in range(batches):
@@ -470,6 +543,7 @@ class World:
                 for message in messages
             ]
             answer = client("lambda").invoke(FunctionName=TARGET, Payload=json.dumps({"Records": records}).encode())
+            self.count_calls(1, failed=int("FunctionError" in answer))
             if "FunctionError" in answer:
                 continue
             failures = json.loads(answer["Payload"].read() or "null") or {}
