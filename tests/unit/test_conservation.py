@@ -317,6 +317,7 @@ class Conservation(RuleBasedStateMachine):
         for name, message in self.queue.messages.items():
             count = message.receives - before.get(name, 0)
             self.receives.setdefault(name, []).extend([self.clock.now] * count)
+            assert killed or not count or name in self.table.items, f"{name} was received and forgotten"
             # Killed between receiving it and writing that down, the breaker does not know of it.
             self.excused[name] += killed and count > 0 and name not in self.table.items
         for name in set(self.queue.dead) - dead_before:
@@ -365,3 +366,19 @@ class Conservation(RuleBasedStateMachine):
 
 TestConservation = Conservation.TestCase
 TestConservation.settings = hypothesis_settings(max_examples=250, stateful_step_count=40, deadline=None)
+
+
+@pytest.mark.parametrize("kind", ["order", "sale"])
+def test_message_that_came_back_while_the_breaker_was_away_is_held_by_its_new_handle(kind: str) -> None:
+    world = Conservation()
+    world.start(limit=None, store=True, most=3)
+    try:
+        world.send(kind=kind)
+        world.probe(wait=30, fuse=None)
+        world.wait(seconds=3600)
+        for _ in range(10):
+            world.probe(wait=120, fuse=None)
+        assert len(world.table.items) == 1
+        assert [message.receives for message in world.queue.messages.values()] == [2]
+    finally:
+        world.teardown()
