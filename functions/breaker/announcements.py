@@ -155,13 +155,14 @@ def _put_event(detail: dict[str, Any]) -> str | None:
 
 def _notify(announcement: Announcement, detail: dict[str, Any]) -> str | None:
     """Publish the notification: a sentence, then the event's fields. Returns the name of what went wrong, if any."""
-    subject = f"[{announcement.circuit}] {announcement.change}: {announcement.reason}"
+    # A subject is one line of ASCII.
+    words = " ".join(f"[{announcement.circuit}] {announcement.change}: {announcement.reason}".split())
+    subject = "".join(letter if letter.isascii() and letter.isprintable() else "?" for letter in words)
     lines = [f"{name}: {value if isinstance(value, str) else json.dumps(value)}" for name, value in detail.items()]
     try:
         clients.sns().publish(
             TopicArn=environment.notification_topic(),
-            # A subject is ASCII without line breaks.
-            Subject=subject.encode("ascii", "replace").decode().replace("\n", " ")[:_MAX_SUBJECT_CHARACTERS],
+            Subject=subject[:_MAX_SUBJECT_CHARACTERS],
             Message="\n".join([f"{announcement.change}: {announcement.reason}", "", *lines]),
         )
     except (ClientError, BotoCoreError) as error:

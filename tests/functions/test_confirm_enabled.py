@@ -1,4 +1,4 @@
-"""ConfirmEnabled: not CLOSED before the mapping is Enabled; the incident's summary."""
+"""ConfirmEnabled: a step begins when the mapping is Enabled, not before."""
 
 from typing import Any
 
@@ -12,6 +12,7 @@ from tests.functions.world import World
 @pytest.fixture
 def document(world: World) -> dict[str, Any]:
     """The input of the step, after an outage of ten minutes."""
+    world.register(Recovery="RAMP")
     document = world.open(probe={"outcome": "HEALED", "reason": "test"})
     world.wait(600)
     document["closing"] = world.run("close_circuit", document)
@@ -19,40 +20,19 @@ def document(world: World) -> dict[str, Any]:
     return document
 
 
-def test_confirm_enabled_closes_releases_the_claim_and_sums_up(world: World, document: Any) -> None:
-    incident = world.record().incident
-    summary = world.run("confirm_enabled", document)
-    assert summary == {
-        "circuit": "orders",
-        "incident": incident["id"],
-        "outcome": "HEALED",
-        "cause": document["trip"],
-        "opened_at": "2026-03-01T12:00:00Z",
-        "closed_at": "2026-03-01T12:10:00Z",
-        "duration_seconds": 600,
-        "probes": 0,
-        "failed_probes": 0,
-        "receives": 0,
-        "holds_ended": 0,
-        "handed_back": 0,
-        "processed_by_breaker": 0,
-        "rejittered": 0,
-        "duplicated": 0,
-        "left_alone": 0,
-        "hand_overs": 0,
-    }
+def test_confirm_enabled_notes_when_the_step_began(world: World, document: Any) -> None:
+    assert world.run("confirm_enabled", document) == {"at": "2026-03-01T12:10:00Z", "concurrency": 2}
     record = world.record()
-    assert (record.state, record.owner, record.incident, record.intent) == (CircuitState.CLOSED, "", {}, "")
-    assert record.last_incident == {"execution": document["execution"], "summary": summary}
-    (event,) = world.events
-    assert (event["change"], event["from"], event["to"]) == ("CLOSED", "HALF_OPEN", "CLOSED")
-    assert (event["summary"], event["incident"]) == (summary, incident["id"])
+    assert (record.state, record.intent, record.owner) == (CircuitState.HALF_OPEN, "", document["execution"])
+    assert record.incident["recovery"] == {"steps": [2, 10, 0], "step": 0, "began": "2026-03-01T12:10:00Z"}
+    assert world.events == []
 
 
-def test_confirm_enabled_summary_is_in_the_log(world: World, document: Any, caplog: pytest.LogCaptureFixture) -> None:
-    summary = world.run("confirm_enabled", document)
-    (line,) = [line for line in caplog.records if line.message.startswith("CLOSED: messages flow again")]
-    assert line.__dict__["summary"] == summary
+def test_confirm_enabled_twice_keeps_the_begin(world: World, document: Any) -> None:
+    world.run("confirm_enabled", document)
+    world.wait(60)
+    world.run("confirm_enabled", document)
+    assert world.record().incident["recovery"]["began"] == "2026-03-01T12:10:00Z"
 
 
 @pytest.mark.parametrize("state", ["Enabling", "Updating", "Creating"])
@@ -70,53 +50,37 @@ def test_confirm_enabled_disabled_again_is_enabled_again(world: World, document:
     with pytest.raises(MappingNotSettled):
         world.run("confirm_enabled", document)
     assert world.mapping_is() == "Enabled"
-    assert world.run("confirm_enabled", document)["outcome"] == "HEALED"
+    assert world.run("confirm_enabled", document)["concurrency"] == 2
 
 
-def test_confirm_enabled_answer_lost_repeats_summary_and_announcement(world: World, document: Any) -> None:
-    first = world.run("confirm_enabled", document)
-    items = world.items()
-    world.wait(60)
-    assert world.run("confirm_enabled", document) == first
-    assert world.items() == items
-    assert world.changes() == ["CLOSED", "CLOSED"]
-    assert len({event["sequence"] for event in world.events}) == 1
-
-
-def test_confirm_enabled_write_repeated_by_the_sdk_is_known_as_its_own(
-    world: World, document: Any, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("state", ["Disabled", "Enabled"])
+def test_confirm_enabled_what_somebody_else_has_decided_is_only_waited_for(
+    world: World, document: Any, state: str
 ) -> None:
-    update = world.dynamodb.update_item
-
-    def answer_lost(**arguments: Any) -> Any:
-        update(**arguments)
-        return update(**arguments)
-
-    monkeypatch.setattr(world.dynamodb, "update_item", answer_lost)
-    assert world.run("confirm_enabled", document)["outcome"] == "HEALED"
-    assert world.record().state is CircuitState.CLOSED
-    assert world.changes() == ["CLOSED"]
-
-
-def test_confirm_enabled_claim_lost_at_the_last_moment_stops_it(world: World, document: Any) -> None:
-    world.refuse(world.dynamodb, "update_item", "ConditionalCheckFailedException")
-    with pytest.raises(CircuitTakenOver):
-        world.run("confirm_enabled", document)
-    assert world.record().state is CircuitState.HALF_OPEN
-    assert world.changes() == []
-
-
-def test_confirm_enabled_next_incident_begun_meanwhile_is_left_alone(world: World, document: Any) -> None:
     world.run("confirm_enabled", document)
-    second = world.open("second")
+    world.mapping_state = state
+    world.refuse(world.lambda_, "update_event_source_mapping", "InvalidParameterValueException")
+    world.run("confirm_enabled", document)
+
+
+def test_confirm_enabled_mapping_gone_is_not_waited_for(world: World, document: Any) -> None:
+    world.lambda_.delete_event_source_mapping(UUID=world.mapping_id)
+    assert world.run("confirm_enabled", document)["concurrency"] == 0
+
+
+def test_confirm_enabled_of_the_format_before_ends_the_incident_once(world: World, document: Any) -> None:
+    document |= {"format": 1}
+    summary = world.run("confirm_enabled", document)
+    assert summary["outcome"] == "HEALED"
+    assert world.run("confirm_enabled", document) == summary
+    assert world.record().state is CircuitState.CLOSED
+
+
+def test_confirm_enabled_claim_lost_changes_nothing(world: World, document: Any) -> None:
+    world.stop_execution(document["execution"])
+    second = world.document(world.start_execution("second"))
+    world.run("open_circuit", second)
+    before = world.items()
     with pytest.raises(CircuitTakenOver):
         world.run("confirm_enabled", document)
-    assert world.record().owner == second["execution"]
-    assert world.mapping_is() == "Disabled"
-
-
-def test_confirm_enabled_next_trip_is_a_new_incident(world: World, document: Any) -> None:
-    first = world.run("confirm_enabled", document)
-    second = world.open("second")
-    assert second["claim"]["incident"] != first["incident"]
-    assert world.record().incident["probes"] == 0
+    assert world.items() == before

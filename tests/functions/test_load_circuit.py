@@ -32,7 +32,7 @@ def alarm_start(name: str = ALARM, **changes: Any) -> dict[str, Any]:
 
 def test_load_circuit_alarm_returns_the_whole_state_document(world: World) -> None:
     assert load(world, alarm_start()) == {
-        "format": 1,
+        "format": 2,
         "execution": EXECUTION,
         "state_machine": MACHINE_ARN,
         "mode": "ACTIVE",

@@ -71,6 +71,11 @@ STEPS = (
     "settle_held_messages",
     "close_circuit",
     "confirm_enabled",
+    "judge_recovery",
+    "raise_concurrency",
+    "reopen_circuit",
+    "end_incident",
+    "reconcile_circuits",
     "record_failure",
 )
 
@@ -145,7 +150,10 @@ def test_no_content_leaves_a_whole_incident(world: World, listener: Listener, to
         ("rejitter_backlog", "rejitter"),
         ("settle_held_messages", "settled"),
         ("close_circuit", "closing"),
-        ("confirm_enabled", "summary"),
+        ("confirm_enabled", "enabled"),
+        ("judge_recovery", "recovery"),
+        ("end_incident", "summary"),
+        ("reconcile_circuits", "reconciled"),
     ):
         document[place] = listener.run(step, document)
     assert_nowhere(token, listener.heard())

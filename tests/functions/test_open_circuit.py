@@ -11,7 +11,8 @@ def test_open_circuit_closed_claims_writes_the_intent_and_disables(world: World)
     execution = world.start_execution()
     answer = world.run("open_circuit", world.document(execution))
     record = world.record()
-    assert answer == {"ours": True, "incident": record.incident["id"]}
+    assert answer == {"ours": True, "incident": record.incident["id"], "stands": "PAUSING"}
+    assert record.incident["own"] == {"maximum_concurrency": 0, "provisioned": False}
     assert (record.owner, record.intent, record.state) == (execution, "DISABLE", CircuitState.CLOSED)
     assert record.incident["opened_at"] == "2026-03-01T12:00:00Z"
     assert record.incident["cause"] == {"kind": "COMMAND", "reason": "test", "at": "2026-03-01T12:00:00Z"}
@@ -70,7 +71,7 @@ def test_open_circuit_owner_not_running_is_taken_over_with_its_incident(world: W
         world.stop_execution(first["execution"])
     world.wait(600)
     second = world.document(world.start_execution("second"))
-    assert world.run("open_circuit", second) == first["claim"]
+    assert world.run("open_circuit", second) == first["claim"] | {"stands": "OPEN"}
     record = world.record()
     assert (record.owner, record.state) == (second["execution"], CircuitState.OPEN)
     assert record.incident["opened_at"] == "2026-03-01T12:00:00Z"
@@ -96,7 +97,7 @@ def test_open_circuit_successor_takes_over_while_its_predecessor_still_runs(worl
     first = world.open()
     successor = world.run("hand_over", first)["successor"]
     document = world.document(successor)
-    assert world.run("open_circuit", document) == first["claim"]
+    assert world.run("open_circuit", document) == first["claim"] | {"stands": "OPEN"}
     assert world.record().owner == successor
     assert world.record().successor == ""
 
@@ -151,8 +152,28 @@ def test_open_circuit_removed_meanwhile_is_refused(world: World) -> None:
     assert world.mapping_is() == "Enabled"
 
 
-def test_open_circuit_mapping_gone_raises_what_aws_said(world: World) -> None:
+def test_open_circuit_mapping_gone_is_left_alone(world: World) -> None:
     document = world.document(world.start_execution())
     world.lambda_.delete_event_source_mapping(UUID=world.mapping_id)
-    with pytest.raises(world.lambda_.exceptions.ResourceNotFoundException):
-        world.run("open_circuit", document)
+    answer = world.run("open_circuit", document)
+    assert answer == {"ours": False, "why": "the mapping was gone, and not by the breaker"}
+    assert world.record().owner == ""
+
+
+def test_open_circuit_begun_by_a_dead_owner_keeps_the_incident_and_the_owners_settings(world: World) -> None:
+    world.limit_mapping(7)
+    first = world.document(world.start_execution())
+    claimed = world.run("open_circuit", first)
+    world.stop_execution(first["execution"])
+    world.limit_mapping(2)
+    second = world.document(world.start_execution("second"))
+    assert world.run("open_circuit", second) == claimed
+    assert world.record().incident["own"] == {"maximum_concurrency": 7, "provisioned": False}
+
+
+def test_open_circuit_after_giving_up_is_not_given_up_any_more(world: World) -> None:
+    first = world.open()
+    world.table.write("orders", owner=first["execution"], sets={"incident.outcome": "GAVE_UP"})
+    world.stop_execution(first["execution"])
+    world.run("open_circuit", world.document(world.start_execution("second")))
+    assert "outcome" not in world.record().incident

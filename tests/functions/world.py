@@ -242,6 +242,31 @@ class World:
         """Switch the mapping, as its owner or some deployment might."""
         self.lambda_.update_event_source_mapping(UUID=self.mapping_id, Enabled=enabled)
 
+    def limit_mapping(self, maximum: int) -> None:
+        """Set the mapping's maximum concurrency, 0 for none, as its owner might."""
+        self.lambda_.update_event_source_mapping(
+            UUID=self.mapping_id, ScalingConfig={"MaximumConcurrency": maximum} if maximum else {}
+        )
+
+    def count_calls(self, calls: int, *, failed: int = 0) -> None:
+        """Have CloudWatch count calls of the target that began now."""
+        self.publish("AWS/Lambda", {"FunctionName": TARGET}, {"Invocations": calls, "Errors": failed})
+
+    def publish(self, namespace: str, dimensions: dict[str, str], values: dict[str, float]) -> None:
+        """Publish metrics with the world's time."""
+        self.cloudwatch.put_metric_data(
+            Namespace=namespace,
+            MetricData=[
+                {
+                    "MetricName": name,
+                    "Dimensions": [{"Name": key, "Value": value} for key, value in dimensions.items()],
+                    "Timestamp": self.now,
+                    "Value": value,
+                }
+                for name, value in values.items()
+            ],
+        )
+
     def mapping_is(self) -> str:
         """Return the state that Lambda shows."""
         return self.lambda_.get_event_source_mapping(UUID=self.mapping_id)["State"]
@@ -506,7 +531,11 @@ def new_world(**build: Any) -> Iterator[World]:
         (responses, "method_names_from_class", cache(responses.method_names_from_class)),
     ]
     with ExitStack() as stack:
-        stack.enter_context(unittest.mock.patch.dict("os.environ", {"CIRCUIT_TABLE": TABLE, "LEDGER_TABLE": LEDGER}))
+        stack.enter_context(
+            unittest.mock.patch.dict(
+                "os.environ", {"CIRCUIT_TABLE": TABLE, "LEDGER_TABLE": LEDGER, "STATE_MACHINE_ARN": MACHINE_ARN}
+            )
+        )
         # Nothing here asks AWS by the library `requests`, and preparing for it takes as long as a test.
         stack.enter_context(unittest.mock.patch.object(models, "RESPONSES_METHODS", []))
         stack.enter_context(mock_aws(config={"lambda": {"use_docker": False}}))

@@ -1,7 +1,7 @@
 """Changes one line of the product at a time and asks the promise's test whether it notices: `make mutants`.
 
-Each mutation of `mutations.toml` is made in a copy of the repository. Its tests must pass without it and fail with it. A
-test that cannot be collected proves nothing, so only failed assertions and errors of a run count.
+Each mutation of `mutations.toml` is made in a copy of the repository. Its tests must pass without it and fail with it.
+A test that cannot be collected proves nothing, so only failed tests count.
 """
 
 import argparse
@@ -18,7 +18,17 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 LIST = Path(__file__).with_name("mutations.toml")
 # What the tests need of the repository.
-_COPIED = ["functions", "statemachine", "events", "lab", "tests", "docs", "template.yaml", "README.md", "pyproject.toml"]
+_COPIED = [
+    "functions",
+    "statemachine",
+    "events",
+    "lab",
+    "tests",
+    "docs",
+    "template.yaml",
+    "README.md",
+    "pyproject.toml",
+]
 _TESTS_FAILED = 1
 _LONGEST_RUN_SECONDS = 300
 

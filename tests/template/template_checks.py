@@ -351,6 +351,6 @@ def _environment_readers(path: Path) -> dict[str, str]:
     readers = {}
     for node in ast.parse(path.read_text()).body:
         if isinstance(node, ast.FunctionDef):
-            (variable,) = re.findall(r"os\.environ\['(\w+)'\]", ast.unparse(node))
+            (variable,) = re.findall(r"os\.environ(?:\[|\.get\()'(\w+)'", ast.unparse(node))
             readers[node.name] = variable
     return readers

@@ -19,6 +19,7 @@ WIDE_STATEMENTS = {
     "DeliverLogs": "Step Functions sets its log delivery up through actions that know no resource.",
     "FindMapping": "lambda:ListEventSourceMappings knows no resource; it runs at registration only.",
     "SeeWhetherTheOwnerRuns": "Executions are named when they start; the statement names their state machine.",
+    "ReadMetrics": "cloudwatch:GetMetricData knows no resource; it reads numbers.",
     "StopExecutionOfRemovedCircuit": "Executions are named when they start; the statement names their state machine.",
 }
 """Sid: why its resource cannot be named."""
@@ -98,6 +99,8 @@ def test_alarm_rule_has_a_dead_letter_queue_it_may_write_to() -> None:
     template = transformed_template()
     for rule, resource in resources_of(template, "AWS::Events::Rule").items():
         for target in resource["Properties"]["Targets"]:
+            if target["Id"] == "ReconcileCircuits":
+                continue  # the next run of the schedule stands in for one that was lost
             queue = target["DeadLetterConfig"]["Arn"]["Fn::GetAtt"][0]
             policies = resources_of(template, "AWS::SQS::QueuePolicy").values()
             (policy,) = [policy for policy in policies if {"Ref": queue} in policy["Properties"]["Queues"]]

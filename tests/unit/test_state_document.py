@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from breaker.errors import BadStateDocument
+from breaker.settings_schema import complete
 from breaker.state_document import FORMAT, Circuit, StateDocument
 
 EXECUTION = "arn:aws:states:us-east-1:123456789012:execution:CircuitBreaker:first"
@@ -23,6 +24,10 @@ CIRCUIT: dict[str, Any] = {
 }
 
 
+# What a document of a release before this one says of it.
+COMPLETED = CIRCUIT | {"filters": [], "settings": complete({"Mode": "ACTIVE"})}
+
+
 def document(**changes: Any) -> dict[str, Any]:
     """Return a step's input."""
     return {"format": FORMAT, "execution": EXECUTION, "circuit": CIRCUIT, "trip": {"reason": "alarm"}, **changes}
@@ -31,13 +36,13 @@ def document(**changes: Any) -> dict[str, Any]:
 def test_read_good_input_gives_execution_circuit_and_results() -> None:
     read = StateDocument.read(document(probe={"outcome": "FAILED"}))
     assert read.execution == EXECUTION
-    assert read.circuit.as_dict() == CIRCUIT | {"filters": []}
+    assert read.circuit.as_dict() == COMPLETED
     assert read.result("probe") == {"outcome": "FAILED"}
     assert read.trip_reason == "alarm"
 
 
 def test_read_unknown_fields_of_a_later_release_are_ignored() -> None:
-    assert StateDocument.read(document(circuit={**CIRCUIT, "colour": "red"})).circuit.as_dict() == CIRCUIT
+    assert StateDocument.read(document(circuit={**CIRCUIT, "colour": "red"})).circuit.as_dict() == COMPLETED
 
 
 @pytest.mark.parametrize(
@@ -45,9 +50,9 @@ def test_read_unknown_fields_of_a_later_release_are_ignored() -> None:
     [
         pytest.param(None, "input: None must be a JSON object", id="nothing"),
         pytest.param([1], "input: [1] must be a JSON object", id="a list"),
-        pytest.param({}, "format: None must be 1", id="empty"),
-        pytest.param(document(format=2), "format: 2 must be 1", id="another format"),
-        pytest.param(document(format="1"), "format: '1' must be 1", id="a text for a format"),
+        pytest.param({}, "format: None must be one of (1, 2)", id="empty"),
+        pytest.param(document(format=3), "format: 3 must be one of (1, 2)", id="another format"),
+        pytest.param(document(format="1"), "format: '1' must be one of (1, 2)", id="a text for a format"),
         pytest.param(
             document(execution="first"), "execution: 'first' must be the ARN of an execution", id="no execution"
         ),
@@ -68,6 +73,16 @@ def test_read_circuit_without_a_field_names_it(field: str) -> None:
     circuit = {name: value for name, value in CIRCUIT.items() if name != field}
     with pytest.raises(BadStateDocument, match=rf"circuit\.{field}: missing"):
         StateDocument.read(document(circuit=circuit))
+
+
+@pytest.mark.parametrize("known", [1, 2])
+def test_read_this_format_and_the_one_before(known: int) -> None:
+    assert StateDocument.read(document(format=known)).format == known
+
+
+def test_read_settings_that_the_release_before_did_not_know_have_their_defaults() -> None:
+    settings = StateDocument.read(document()).circuit.settings
+    assert (settings["Mode"], settings["RampConcurrency"]) == ("ACTIVE", "2,10")
 
 
 @pytest.mark.parametrize("value", [None, "FAILED", ["FAILED"]])

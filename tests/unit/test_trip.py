@@ -94,12 +94,12 @@ def test_read_trip_custom_event_from_a_clock_ahead_is_accepted() -> None:
         pytest.param({"circuit": 7, "command": "OPEN"}, "circuit: 7 must be the name", id="a number for a name"),
         pytest.param(
             {"circuit": "orders"},
-            "input: [] given; exactly one of cause, command and resume must be",
+            "input: [] given; exactly one of cause, command, resume and errors_go_on must be",
             id="nothing asked for",
         ),
         pytest.param(
             {"circuit": "orders", "command": "OPEN", "resume": "x"},
-            "input: ['command', 'resume'] given; exactly one of cause, command and resume must be",
+            "input: ['command', 'resume'] given; exactly one of cause, command, resume and errors_go_on must be",
             id="two things asked for",
         ),
         pytest.param(

@@ -1,0 +1,104 @@
+"""Is the target healthy? Only whole periods that began after the step tell."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from breaker.health import Counts, Health, HealthRule, judge
+
+RULE = HealthRule(percent=80, minimum=5, period_seconds=60, settle_seconds=120)
+BEGAN = 1_000_030  # in the middle of the period that began at 999,960 + 60
+FIRST = 1_000_080
+COMPLETE = FIRST + 60 + 120
+HEALTHY = Counts(calls=100, failed_calls=1)
+FAILING = Counts(calls=10, failed_calls=8)
+
+
+def answer(periods: dict[int, Counts], *, now: float = COMPLETE, enough: int = 1, trial: bool = False) -> Health:
+    return judge(periods, RULE, began=BEGAN, now=now, enough_periods=enough, success_needed=trial).health
+
+
+def test_first_period_is_the_first_that_began_after_the_step() -> None:
+    assert RULE.first_period(BEGAN) == FIRST
+    assert RULE.first_period(FIRST) == FIRST
+
+
+@pytest.mark.parametrize(("now", "complete"), [(FIRST, 0), (COMPLETE - 1, 0), (COMPLETE, 1), (COMPLETE + 60, 2)])
+def test_complete_periods_are_those_that_cannot_change_any_more(now: int, complete: int) -> None:
+    assert RULE.complete_periods(BEGAN, now) == complete
+
+
+def test_judge_healthy_period_is_good_only_once_it_is_complete() -> None:
+    assert answer({FIRST: HEALTHY}, now=COMPLETE - 1) is Health.UNDECIDED
+    assert answer({FIRST: HEALTHY}) is Health.GOOD
+
+
+def test_judge_period_of_the_outage_does_not_count() -> None:
+    assert answer({FIRST - 60: FAILING, FIRST: HEALTHY}) is Health.GOOD
+
+
+def test_judge_bad_period_is_believed_as_soon_as_it_has_ended() -> None:
+    assert answer({FIRST: FAILING}, now=FIRST + 60) is Health.BAD
+    assert answer({FIRST: FAILING}, now=FIRST + 59) is Health.UNDECIDED
+
+
+def test_judge_quiet_queue_is_good() -> None:
+    assert answer({}) is Health.GOOD
+
+
+def test_judge_asks_for_as_many_periods_as_it_was_told() -> None:
+    assert answer({FIRST: HEALTHY}, enough=2) is Health.UNDECIDED
+    assert answer({FIRST: HEALTHY}, enough=2, now=COMPLETE + 60) is Health.GOOD
+
+
+@pytest.mark.parametrize(
+    ("counts", "expected"),
+    [
+        (Counts(4, 4), Health.GOOD),
+        (Counts(5, 4), Health.BAD),
+        (Counts(5, 3), Health.GOOD),
+        (Counts(100, 79), Health.GOOD),
+        (Counts(100, 80), Health.BAD),
+        (Counts(100, 0, 50, 40), Health.BAD),
+        (Counts(100, 0, 50, 39), Health.GOOD),
+        (Counts(100, 0, 4, 4), Health.GOOD),
+    ],
+)
+def test_judge_needs_a_share_of_failures_and_a_minimum_number(counts: Counts, expected: Health) -> None:
+    assert answer({FIRST: counts}) is expected
+
+
+def test_judge_few_failures_in_each_of_several_periods_are_added_up() -> None:
+    few = Counts(2, 2)
+    periods = {FIRST + 60 * number: few for number in range(3)}
+    assert answer(periods, enough=3, now=COMPLETE + 120) is Health.BAD
+
+
+@pytest.mark.parametrize(
+    ("counts", "expected"),
+    [
+        (Counts(), Health.GOOD),
+        (Counts(1, 1), Health.BAD),
+        (Counts(2, 1), Health.GOOD),
+        (Counts(1, 0, 3, 3), Health.BAD),
+        (Counts(1, 0, 3, 2), Health.GOOD),
+    ],
+)
+def test_judge_trial_without_any_success_is_bad(counts: Counts, expected: Health) -> None:
+    assert answer({FIRST: counts}, trial=True) is expected
+
+
+COUNTS = st.tuples(st.integers(0, 50), st.integers(0, 50)).map(lambda pair: Counts(max(pair), min(pair)))
+
+
+@given(st.dictionaries(st.integers(-5, 5), COUNTS), st.integers(0, 600))
+def test_judge_what_was_before_the_step_changes_nothing(counts: dict[int, Counts], elapsed: int) -> None:
+    periods = {FIRST + 60 * number: value for number, value in counts.items()}
+    later = {begin: value for begin, value in periods.items() if begin >= FIRST}
+    assert answer(periods, now=BEGAN + elapsed) is answer(later, now=BEGAN + elapsed)
+
+
+@given(st.dictionaries(st.integers(0, 5), COUNTS), st.integers(0, 179))
+def test_judge_nothing_is_called_good_before_it_is_complete(counts: dict[int, Counts], early: int) -> None:
+    periods = {FIRST + 60 * number: value for number, value in counts.items()}
+    assert answer(periods, now=COMPLETE - 1 - early) is not Health.GOOD
