@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
-from breaker import clients, clock, environment
+from breaker import clients, clock, environment, source_queue
 from breaker.alarm import rang_since
 from breaker.circuit_table import CircuitTable
 from breaker.health import Health, Judgement, judge
@@ -64,11 +64,18 @@ def _judge(circuit: Circuit, recovery: Recovery, *, success_needed: bool) -> Jud
         enough_periods=circuit.settings["HealthPeriods"],
         success_needed=success_needed,
     )
+    if judgement.health is Health.GOOD and success_needed and not judgement.succeeded and not _queue_is_empty(circuit):
+        return Judgement(Health.BAD, "messages are there, but none was processed")
     # The circuit's alarm may see what the metrics do not show. A change this late cannot be about the time before.
     fresh = rule.first_period(began) + rule.period_seconds
     if judgement.health is Health.GOOD and rang_since(clients.cloudwatch(), circuit.settings["AlarmName"], fresh):
         return Judgement(Health.BAD, f"alarm {circuit.settings['AlarmName']} changed to ALARM since the last step")
     return judgement
+
+
+def _queue_is_empty(circuit: Circuit) -> bool:
+    depth = source_queue.read_depth(clients.sqs(), circuit.queue_url)
+    return depth.visible == depth.hidden == depth.delayed == 0
 
 
 def _next(step: str, reason: str, recovery: Recovery, checks: int) -> dict[str, Any]:

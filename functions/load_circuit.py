@@ -49,13 +49,18 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
         "circuit": record.circuit.as_dict(),
         "trip": {"kind": trip.kind.value, "reason": trip.reason, "at": trip.at},
         "schedule": {
-            "failures": record.incident.get("failed_probes", 0) if trip.kind is TripKind.RESUME else 0,
+            "failures": _failures(record) if trip.kind is TripKind.RESUME else 0,
             "successes": 0,
             "cycles": 0,
             "began": clock.iso(clock.now()),
             "wait_seconds": settings["FirstProbeSeconds"],
         },
     }
+
+
+def _failures(record: Record) -> int:
+    """Return what the incident's waits have grown by: probes and recoveries that failed."""
+    return int(record.incident.get("failed_probes", 0)) + int(record.incident.get("reopened", 0))
 
 
 def _refuse_stale(trip: Trip, record: Record) -> None:

@@ -9,8 +9,9 @@ from breaker.alarm import alarm_state
 from breaker.announcements import Change
 from breaker.changes import change_circuit
 from breaker.circuit_table import CircuitTable
-from breaker.holding import may_hold_filtered, needs_trial
+from breaker.holding import may_hold_filtered, needs_trial, receives_within
 from breaker.mapping import read_mapping
+from breaker.metrics import trial_seconds
 from breaker.ownership import owned_record
 from breaker.probing import Prober, Try
 from breaker.source_queue import Depth
@@ -114,6 +115,9 @@ def _needs_trial(document: StateDocument, tried: Try, depth: Depth) -> bool:
     return tried.looked_everywhere and needs_trial(
         tried.held,
         max_receive_count=document.circuit.max_receive_count,
+        trial_receives=receives_within(
+            trial_seconds(document.circuit), visibility_timeout=document.circuit.visibility_timeout_seconds
+        ),
         visible=0 if out_of_reach else depth.visible,
         hidden=depth.hidden,
         delayed=depth.delayed,

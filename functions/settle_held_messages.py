@@ -37,7 +37,9 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     prober = Prober(document.circuit, document.execution, table, clients.sqs(), clients.lambda_invoke())
     budget = TimeBudget(context, document.circuit.target_timeout_seconds + TRY_OVERHEAD_SECONDS)
     now = int(clock.now().timestamp())
-    began = document.result("settled")["began"] if "settled" in event else now
+    last = document.results.get("settled")
+    # What an earlier recovery of this incident settled is done.
+    began = last["began"] if last and not last["done"] else now
     # A target that messages flow to anyway is worth a try, and only for so long.
     trying = document.result("probe")["outcome"] in ("HEALED", "OVERRIDDEN") and now < began + LONGEST_SETTLING_SECONDS
     held, ended = prober.live_messages()

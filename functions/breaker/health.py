@@ -88,10 +88,11 @@ class HealthRule:
 
 @dataclass(frozen=True)
 class Judgement:
-    """The answer, with one line for people."""
+    """The answer, with one line for people, and whether any call succeeded."""
 
     health: Health
     reason: str
+    succeeded: bool = False
 
 
 def judge(
@@ -119,17 +120,19 @@ def judge(
     first = rule.first_period(began)
     seen = {begin: counts for begin, counts in periods.items() if first <= begin}
     for begin, counts in sorted(seen.items()):
-        if begin + rule.period_seconds <= now and rule.is_bad(counts):
+        if begin + rule.period_seconds > now:
+            continue
+        if rule.is_bad(counts):
             return Judgement(Health.BAD, _line(counts, "in one period"))
+        if success_needed and _only_failures(counts):
+            return Judgement(Health.BAD, _line(counts, "in one period, and none succeeded"))
     complete = rule.complete_periods(began, now)
     if complete < enough_periods:
         return Judgement(Health.UNDECIDED, f"{complete} of {enough_periods} metric periods are complete")
     total = sum(seen.values(), Counts())
     if rule.is_bad(total):
         return Judgement(Health.BAD, _line(total, "since the last step"))
-    if success_needed and _only_failures(total):
-        return Judgement(Health.BAD, _line(total, "and none succeeded"))
-    return Judgement(Health.GOOD, _line(total, "since the last step"))
+    return Judgement(Health.GOOD, _line(total, "since the last step"), succeeded=total.calls > total.failed_calls)
 
 
 def _only_failures(counts: Counts) -> bool:

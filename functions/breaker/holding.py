@@ -88,17 +88,26 @@ def to_hand_back(held: Sequence[HeldMessage], *, max_held: int, max_receive_coun
 
 
 def needs_trial(
-    held: Sequence[HeldMessage], *, max_receive_count: int | None, visible: int, hidden: int, delayed: int
+    held: Sequence[HeldMessage],
+    *,
+    max_receive_count: int | None,
+    trial_receives: int,
+    visible: int,
+    hidden: int,
+    delayed: int,
 ) -> bool:
     """True when only the mapping itself can show more, because no other message can be probed with.
 
-    One or two messages that go on failing may be poison, so they do not decide. A message at its last receive is none
-    of them: the mapping's receive would dead-letter it. Other messages that come by themselves are waited for.
+    One or two messages that go on failing may be poison, so they do not decide. A message that a trial could bring to
+    its dead-letter queue is none of them: it is tried until it succeeds or its hold ends. Other messages that come by
+    themselves are waited for.
 
     Parameters
     ----------
     held
         The messages held after a probe that received no message to try.
+    trial_receives
+        How often the mapping may receive a message before a trial that goes wrong has paused it again.
     visible
         Messages that another probe may receive.
     hidden, delayed
@@ -111,10 +120,17 @@ def needs_trial(
         len(held) > 0
         and len(unfiltered) < SEVERAL
         and all(
-            message.chunks > 0 and message.tries >= _TRIES_EACH and message.has_room(max_receive_count)
+            message.chunks > 0
+            and message.tries >= _TRIES_EACH
+            and (max_receive_count is None or message.receive_count + trial_receives <= max_receive_count)
             for message in unfiltered
         )
     )
+
+
+def receives_within(seconds: int, *, visibility_timeout: int) -> int:
+    """Return how often a message that keeps failing may be received within `seconds`; many where that is not known."""
+    return 1 + seconds // visibility_timeout if visibility_timeout else 1_000
 
 
 def hide_for_seconds(

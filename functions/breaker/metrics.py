@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 # Metrics that are published every minute or five, the latest of which counts.
 _RECENT_SECONDS = 900
+# From a judgement that can be made to the mapping Disabled.
+_LOOK_AND_PAUSE_SECONDS = 60
 
 
 def health_rule(circuit: Circuit) -> HealthRule:
@@ -24,6 +26,14 @@ def health_rule(circuit: Circuit) -> HealthRule:
         period_seconds=settings["MetricPeriodSeconds"],
         settle_seconds=settings["MetricDelaySeconds"] + circuit.target_timeout_seconds,
     )
+
+
+def trial_seconds(circuit: Circuit) -> int:
+    """Return how long a trial that goes wrong lets messages flow, at most."""
+    rule = health_rule(circuit)
+    # The step may begin just after a period did.
+    periods = 1 + int(circuit.settings["HealthPeriods"])
+    return periods * rule.period_seconds + rule.settle_seconds + _LOOK_AND_PAUSE_SECONDS
 
 
 @dataclass(frozen=True)

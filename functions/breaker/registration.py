@@ -59,6 +59,7 @@ class Inspector:
             partial_batch_response="ReportBatchItemFailures" in (mapping.get("FunctionResponseTypes") or []),
             settings=settings,
             filters=filters,
+            visibility_timeout_seconds=int(queue["VisibilityTimeout"]),
         )
 
     def _function(self, target: str) -> Any:

@@ -37,6 +37,8 @@ class Circuit:
         gets the defaults of what that did not know.
     filters
         The mapping's filter patterns, JSON texts. Lambda drops a message that matches none of them.
+    visibility_timeout_seconds
+        The queue's own; 0 where the release that registered the circuit did not ask.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Circuit:
     partial_batch_response: bool
     settings: dict[str, Any]
     filters: list[str] = field(default_factory=list)
+    visibility_timeout_seconds: int = 0
 
     @property
     def is_fifo(self) -> bool:
@@ -64,7 +67,7 @@ class Circuit:
         BadStateDocument
             A field is missing.
         """
-        missing = [f.name for f in fields(cls) if f.name not in document and f.default_factory is MISSING]
+        missing = [f.name for f in fields(cls) if f.name not in document and f.default is f.default_factory is MISSING]
         if missing:
             raise BadStateDocument(f"circuit.{missing[0]}: missing")
         known = {f.name: document[f.name] for f in fields(cls) if f.name in document}

@@ -131,8 +131,8 @@ class EmulatedCloud:
     ----------
     mapping_settles_after
         Seconds that a mapping stays Disabling, Enabling or Updating after an update.
-    when_disabled, when_enabled
-        Called when a mapping begins to be disabled, or enabled.
+    when_disabled, when_enabled, when_scaled
+        Called when a mapping begins to be disabled, enabled, or changed without either.
     """
 
     def __init__(self, clock: SimulatedClock) -> None:
@@ -147,6 +147,8 @@ class EmulatedCloud:
         self.mapping_updates: list[MappingUpdate] = []
         self.when_disabled: Callable[[], object] = lambda: None
         self.when_enabled: Callable[[], object] = lambda: None
+        self.when_scaled: Callable[[], object] = lambda: None
+        self.provisioned: dict[str, dict[str, int]] = {}
         self.events: list[dict[str, Any]] = []
         self.refuse_events = False
         self.waits: list[MachineWait] = []
@@ -242,6 +244,8 @@ class EmulatedCloud:
             self.when_disabled()
         if changing == "Enabling":
             self.when_enabled()
+        if changing == "Updating":
+            self.when_scaled()
         return mapping
 
     # Step Functions -------------------------------------------------------------------------------------------------
@@ -383,7 +387,16 @@ def put_right(cloud: EmulatedCloud) -> Iterator[None]:
         (
             EventSourceMapping,
             "get_configuration",
-            lambda mapping: describe_mapping(mapping) | {"State": cloud.mapping_state(mapping)},
+            lambda mapping: (
+                describe_mapping(mapping)
+                | {"State": cloud.mapping_state(mapping)}
+                # moto knows no provisioned mode.
+                | (
+                    {"ProvisionedPollerConfig": cloud.provisioned[mapping.uuid]}
+                    if mapping.uuid in cloud.provisioned
+                    else {}
+                )
+            ),
         ),
         (EventsBackend, "put_events", remember_events),
         (Message, "mark_received", receive_and_note_when),

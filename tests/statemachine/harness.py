@@ -434,6 +434,10 @@ class World:
         name = f"{state}Function"
         self.cloud.functions[name] = replace(self.cloud.functions[name], handler=_handler_of(module_of(state)))
 
+    def provision_pollers(self) -> None:
+        """Put the mapping into provisioned mode."""
+        self.cloud.provisioned[self.mapping_id] = {"MinimumPollers": 2, "MaximumPollers": 20}
+
     def set_mapping(self, *, enabled: bool) -> None:
         """Enable or disable the mapping, as a person or a deployment does."""
         client("lambda").update_event_source_mapping(UUID=self.mapping_id, Enabled=enabled)

@@ -119,7 +119,9 @@ def needs(
     held: list[HeldMessage], *, limit: int | None = 5, visible: int = 0, others: int = 0, delayed: int = 0
 ) -> bool:
     """Return whether a trial is needed, with so many other hidden messages."""
-    return needs_trial(held, max_receive_count=limit, visible=visible, hidden=len(held) + others, delayed=delayed)
+    return needs_trial(
+        held, max_receive_count=limit, trial_receives=1, visible=visible, hidden=len(held) + others, delayed=delayed
+    )
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ CIRCUIT: dict[str, Any] = {
 
 
 # What a document of a release before this one says of it.
-COMPLETED = CIRCUIT | {"filters": [], "settings": complete({"Mode": "ACTIVE"})}
+COMPLETED = CIRCUIT | {"filters": [], "visibility_timeout_seconds": 0, "settings": complete({"Mode": "ACTIVE"})}
 
 
 def document(**changes: Any) -> dict[str, Any]:

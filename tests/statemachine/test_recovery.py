@@ -1,0 +1,291 @@
+"""Letting messages in again: in steps, watched, and paused again where errors go on."""
+
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from harness import World, after_failures, build_world, client, failing, healthy, until
+
+import schedule_next_probe
+
+
+@contextmanager
+def recovering(*, surroundings: dict[str, Any] | None = None, **settings: Any) -> Iterator[World]:
+    """Yield a world with a circuit that recovers in steps; check what must hold at the end."""
+    with build_world(**(surroundings or {})) as world:
+        answer = world.register(**{"Recovery": "RAMP", "FirstProbeSeconds": 10} | settings)
+        assert answer["Status"] == "SUCCESS", answer
+        yield world
+        assert world.lost() == set()
+        assert world.exposed() == []
+
+
+def limits(world: World) -> list[int | None]:
+    """Return the maximum concurrency of each accepted change of the mapping, 0 for none, None where it was left."""
+    changes = [update.change.get("ScalingConfig") for update in world.cloud.mapping_updates]
+    return [None if change is None else change.get("MaximumConcurrency", 0) for change in changes]
+
+
+def limit_of(world: World) -> int:
+    """Return the mapping's maximum concurrency, 0 for none."""
+    mapping = client("lambda").get_event_source_mapping(UUID=world.mapping_id)
+    return int((mapping.get("ScalingConfig") or {}).get("MaximumConcurrency", 0))
+
+
+def change_mapping(world: World, **change: Any) -> None:
+    """Change the mapping as a person or a deployment does."""
+    client("lambda").update_event_source_mapping(UUID=world.mapping_id, **change)
+
+
+def switches(world: World) -> list[bool | None]:
+    """Return the changes of Enabled, repeats left out."""
+    return [enabled for enabled, _ in itertools.groupby(world.mapping_changes())]
+
+
+# Steps --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("own", "steps"), [(0, [2, 10, 0]), (50, [2, 10, 50]), (5, [2, 5]), (2, [None])])
+def test_ramp_ends_with_the_owners_own_concurrency(own: int, steps: list[int | None]) -> None:
+    with recovering() as world:
+        if own:
+            change_mapping(world, ScalingConfig={"MaximumConcurrency": own})
+            world.clock.sleep(20)
+            world.cloud.mapping_updates.clear()
+        world.send(3)
+        world.poll_every(5)
+        world.run().expect("SUCCEEDED", last="CircuitClosed")
+        assert limits(world) == [None, *steps]
+        assert limit_of(world) == own
+        assert world.announced().count("RAISED") == len(steps) - 1
+        assert set(world.target.processed) == set(world.sent)
+
+
+def test_ramp_of_provisioned_pollers_is_enabled_whole() -> None:
+    with recovering() as world:
+        world.provision_pollers()
+        world.send(1)
+        world.run().expect("SUCCEEDED", last="CircuitClosed")
+        assert limits(world) == [None, None]
+
+
+def test_ramp_messages_flow_from_its_first_step_on() -> None:
+    with recovering() as world:
+        world.send(30)
+        world.poll_every(5)
+        drained: list[float] = []
+        world.clock.after(90, lambda: drained.append(len(world.queued())))
+        world.run().expect("SUCCEEDED", last="CircuitClosed")
+        assert drained == [0]
+
+
+@pytest.mark.parametrize("bad", [1, 2, 3])
+def test_bad_step_is_paused_again_and_the_incident_goes_on(bad: int) -> None:
+    with recovering() as world:
+        world.send(6)
+        enabled = itertools.count(1)
+
+        def begin_step() -> None:
+            if next(enabled) == bad:
+                world.clock.after(75, lambda: world.count_calls(10, failed=9))
+
+        world.cloud.when_enabled = begin_step
+        world.cloud.when_scaled = begin_step
+        summary = world.run().expect("SUCCEEDED", last="CircuitClosed").output
+        assert summary["reopened"] == 1
+        assert switches(world) == [False, True, False, True]
+        # The owner's setting comes back with the pause, not only at the end.
+        assert limits(world)[bad + 1] == (None if bad == 3 else 0)
+        assert limit_of(world) == 0
+        assert "REOPENED" in world.announced()
+        assert len({detail["incident"] for detail in world.announcements()}) == 1
+        numbers = [detail["sequence"] for detail in world.announcements()]
+        assert numbers == sorted(set(numbers))
+
+
+def test_bad_steps_again_and_again_lengthen_the_waits_and_hand_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schedule_next_probe, "CYCLES_PER_EXECUTION", 20)
+    with recovering(ProbeBackoffRate=2, MaxProbeIntervalSeconds=300) as world:
+        world.send(40)
+        world.fail_recoveries(12)
+        ended = world.run()
+        while ended.states[-1] == "HandedOver":
+            assert len(ended.history) < 1_500
+            ended = world.finish(world.executions()[-1])
+        ended.expect("SUCCEEDED", last="CircuitClosed")
+        assert ended.output["reopened"] == 12
+        assert len(world.executions()) > 2
+        assert max(world.waits()) == 300
+
+
+# Not fooled ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("recovery", ["RAMP", "IMMEDIATE", "REJITTER"])
+def test_lucky_probe_does_not_end_an_incident_although_the_alarm_never_leaves_alarm(recovery: str) -> None:
+    with recovering(
+        surroundings={"alarm_stays": True, "visibility_timeout": 30}, Recovery=recovery, RejitterSeconds=60
+    ) as world:
+        world.send(40)
+        # Three processed messages are believed; then errors go on until the service is back.
+        calls = itertools.count(1)
+
+        def lucky(world: World, event: dict[str, Any]) -> Any:
+            return healthy(world, event) if next(calls) <= 3 or world.clock.elapsed() > 1200 else failing(world, event)
+
+        world.target.behaviour = lucky
+        world.poll_every(3)
+        summary = world.run().expect("SUCCEEDED", last="CircuitClosed").output
+        assert summary["reopened"] >= 1
+        assert world.clock.elapsed() > 1200
+        assert world.dead_lettered() == []
+
+
+def test_partial_batch_failures_are_seen_through_the_mappings_own_metrics() -> None:
+    with recovering(Recovery="IMMEDIATE") as world:
+        world.send(3)
+        bad = iter([True])
+        world.cloud.when_enabled = lambda: (
+            next(bad, False) and world.clock.after(75, lambda: world.count_messages(50, failed=45))
+        )
+        assert world.run().expect("SUCCEEDED").output["reopened"] == 1
+
+
+def test_alarm_that_changes_to_alarm_during_a_step_is_believed() -> None:
+    with recovering(Recovery="IMMEDIATE") as world:
+        world.send(3)
+        rings = iter([True])
+        world.cloud.when_enabled = lambda: next(rings, False) and world.set_alarm_later("ALARM", 150)
+        assert world.run().expect("SUCCEEDED").output["reopened"] == 1
+
+
+def test_quiet_queue_does_not_hold_a_recovery_up() -> None:
+    with recovering() as world:
+        world.send(1)
+        world.run().expect("SUCCEEDED", last="CircuitClosed")
+        assert world.clock.elapsed() < 900
+
+
+# Trials -------------------------------------------------------------------------------------------------------------
+
+
+def test_trial_of_an_empty_queue_that_fails_is_paused_again() -> None:
+    with recovering(surroundings={"visibility_timeout": 30}, Recovery="IMMEDIATE") as world:
+        world.target.behaviour = until(500)
+        world.poll_every(5)
+        world.clock.after(60, lambda: world.send(1))
+        summary = world.run().expect("SUCCEEDED", last="CircuitClosed").output
+        assert summary["reopened"] >= 1
+        world.drain()
+        assert world.target.processed == world.sent
+        assert world.dead_lettered() == []
+
+
+def test_trial_of_a_lone_message_that_keeps_failing_is_paused_again_and_ends_with_the_queues_own_policy() -> None:
+    with recovering(surroundings={"max_receive_count": 4}, ProbeBackoffRate=10, MaxProbeIntervalSeconds=7200) as world:
+        poison = world.send(1)
+        world.target.behaviour = failing
+        world.poll_every(60)
+        ended = world.run()
+        while ended.states[-1] == "HandedOver":
+            ended = world.finish(world.executions()[-1])
+        summary = ended.expect("SUCCEEDED", last="CircuitClosed").output
+        assert summary["reopened"] == 1
+        assert summary["outcome"] == "QUEUE_EMPTY"
+        # It was tried to the end of its hold, and only then dead-lettered.
+        assert [message.order_id for message in world.dead_lettered()] == poison
+        assert world.clock.elapsed() > 12 * 3600
+
+
+def test_message_that_arrives_beside_a_poison_one_heals() -> None:
+    with recovering(surroundings={"max_receive_count": 2}, MaxProbeIntervalSeconds=600) as world:
+        poison = world.send(1)
+        world.target.behaviour = lambda world, event: (
+            failing(world, event) if f'"{poison[0]}"' in event["Records"][0]["body"] else healthy(world, event)
+        )
+        world.clock.after(3600, lambda: world.send(1))
+        summary = world.run().expect("SUCCEEDED", last="CircuitClosed").output
+        assert summary["outcome"] == "HEALED"
+        assert world.clock.elapsed() < 2 * 3600
+
+
+# Somebody else ------------------------------------------------------------------------------------------------------
+
+
+def half_open(world: World, seconds: float, **change: Any) -> None:
+    """Change the mapping `seconds` after it was first enabled, when it is not changing any more."""
+    first = iter([True])
+    world.cloud.when_enabled = lambda: (
+        next(first, False) and world.clock.after(seconds, lambda: change_mapping(world, **change))
+    )
+
+
+def test_concurrency_that_somebody_sets_is_left_and_announced() -> None:
+    with recovering() as world:
+        world.send(1)
+        half_open(world, 60, ScalingConfig={"MaximumConcurrency": 33})
+        world.run().expect("SUCCEEDED", last="CircuitClosed")
+        assert limit_of(world) == 33
+        overridden = [detail for detail in world.announcements() if detail["change"] == "OVERRIDDEN"]
+        assert "33" in overridden[0]["reason"]
+
+
+def test_mapping_that_somebody_disables_stays_disabled_and_ends_the_incident() -> None:
+    with recovering() as world:
+        world.send(1)
+        half_open(world, 60, Enabled=False)
+        summary = world.run().expect("SUCCEEDED", last="CircuitClosed").output
+        assert summary["outcome"] == "DISABLED_BY_OTHERS"
+        assert world.mapping_state() == "Disabled"
+        assert world.announced()[-1] == "CLOSED"
+
+
+@pytest.mark.parametrize("moment", ["OPEN", "HALF_OPEN"])
+def test_mapping_that_somebody_deletes_ends_the_incident(moment: str) -> None:
+    with recovering() as world:
+        world.send(3)
+        world.target.behaviour = after_failures(2)
+
+        def delete() -> None:
+            client("lambda").delete_event_source_mapping(UUID=world.mapping_id)
+
+        if moment == "OPEN":
+            world.clock.after(15, delete)
+        else:
+            world.cloud.when_enabled = lambda: world.clock.after(60, delete)
+        summary = world.run().expect("SUCCEEDED", last="CircuitClosed").output
+        assert summary["outcome"] == "MAPPING_GONE"
+
+
+def test_mapping_that_somebody_enables_is_respected_and_announced() -> None:
+    with recovering() as world:
+        world.send(5)
+        world.target.behaviour = failing
+        world.clock.after(60, lambda: world.set_mapping(enabled=True))
+        summary = world.run().expect("SUCCEEDED", last="CircuitClosed").output
+        assert summary["outcome"] == "OVERRIDDEN"
+        assert "OVERRIDDEN" in world.announced()
+        assert world.mapping_state() == "Enabled"
+
+
+# Giving up ----------------------------------------------------------------------------------------------------------
+
+
+def test_giving_up_with_close_lets_messages_flow_whole_and_unjudged() -> None:
+    with recovering(MaxProbes=2, OnGiveUp="CLOSE") as world:
+        world.send(5)
+        world.target.behaviour = failing
+        summary = world.run().expect("SUCCEEDED", last="CircuitClosed").output
+        assert (summary["outcome"], limits(world)) == ("GAVE_UP", [None, None])
+
+
+def test_giving_up_counts_recoveries_that_failed() -> None:
+    with recovering(MaxProbes=2) as world:
+        world.send(5)
+        world.fail_recoveries(9)
+        world.run().expect("FAILED", last="GaveUp")
+        assert world.record()["incident"]["reopened"] == 2
+        assert world.mapping_state() == "Disabled"
+        assert limit_of(world) == 0
