@@ -19,9 +19,15 @@ from lab.leash import LeashedProcess
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
 
-# AWS's own defaults in template.yaml are right for AWS. These are held by SQS and Lambda, not by the state machine's
-# waits, so the lab has to divide them by the scale itself.
-_SCALED_PARAMETERS = {"QueueVisibilityTimeoutSeconds": 1, "RejitterSeconds": 0, "TargetTimeoutSeconds": 3}
+# AWS's own defaults in template.yaml are right for AWS. These are held by SQS, Lambda and CloudWatch, not by the state
+# machine's waits, so the lab has to divide them by the scale itself.
+_SCALED_PARAMETERS = {
+    "QueueVisibilityTimeoutSeconds": 1,
+    "RejitterSeconds": 0,
+    "TargetTimeoutSeconds": 3,
+    "MetricPeriodSeconds": 1,
+    "MetricDelaySeconds": 1,
+}
 
 
 class DeploymentFailed(RuntimeError):

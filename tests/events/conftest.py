@@ -45,5 +45,6 @@ def events(world: World) -> Events:
         "CircuitName": CIRCUIT,
         "AlarmName": ALARM,
         "RegisterCircuitFunction": "register",
+        "ReconcileRule": "reconcile",
     }
     return Events(Stack(STACK_ID, names).values(now=datetime(2026, 3, 1, 12, 0, tzinfo=UTC)))

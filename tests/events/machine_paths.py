@@ -65,7 +65,7 @@ def follow(state: str, document: Any) -> str:
     """Return the first state from `state` on that is no Choice or Wait."""
     definition = STATES[state]
     if definition["Type"] == "Wait":
-        seconds = look_up(definition["SecondsPath"], document)
+        seconds = definition.get("Seconds") or look_up(definition["SecondsPath"], document)
         assert isinstance(seconds, int)
         assert seconds >= 0
         return follow(definition["Next"], document)

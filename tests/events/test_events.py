@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -38,6 +39,12 @@ def opened(world: World, events: Events) -> None:
     world.set_alarm("OK")
 
 
+def let_in(world: World, events: Events) -> None:
+    """Enable the mapping at the first step."""
+    opened(world, events)
+    run_before(world, events, "close_circuit", "confirm_enabled")
+
+
 Surroundings = Callable[[World, Events], Any]
 BEFORE: dict[str, Surroundings] = {
     "LoadCircuit": lambda world, events: None,
@@ -52,6 +59,10 @@ BEFORE: dict[str, Surroundings] = {
     "SettleHeldMessages": probed,
     "CloseCircuit": opened,
     "ConfirmEnabled": lambda world, events: (opened(world, events), run_before(world, events, "close_circuit")),
+    "JudgeRecovery": let_in,
+    "RaiseConcurrency": let_in,
+    "ReopenCircuit": let_in,
+    "EndIncident": let_in,
     "RecordFailure": opened,
 }
 
@@ -66,7 +77,11 @@ def context(events: Events, start: Any) -> dict[str, Any]:
 def test_events_are_one_for_each_function_and_for_each_way_to_start() -> None:
     modules = {path.stem for path in (REPOSITORY / "functions").glob("*.py")}
     assert set(event_names()) == modules | set(STARTS)
-    assert modules == {module_of(task) for task in tasks()} | {"register_circuit", "example_target"}
+    assert modules == {module_of(task) for task in tasks()} | {
+        "register_circuit",
+        "reconcile_circuits",
+        "example_target",
+    }
 
 
 def test_events_name_no_real_account_region_or_part(events: Events) -> None:
@@ -126,7 +141,11 @@ def test_event_is_what_the_machine_passes_on(world: World, events: Events, task:
         ("RejitterBacklog", ["SettleHeldMessages"]),
         ("SettleHeldMessages", ["CloseCircuit"]),
         ("CloseCircuit", ["ConfirmEnabled"]),
-        ("ConfirmEnabled", ["CircuitClosed"]),
+        ("ConfirmEnabled", ["JudgeRecovery"]),
+        ("JudgeRecovery", ["JudgeRecovery"]),
+        ("RaiseConcurrency", ["ConfirmEnabled"]),
+        ("ReopenCircuit", ["ConfirmPaused"]),
+        ("EndIncident", ["CircuitClosed"]),
         ("WatchCircuit", ["Watched"]),
     ],
 )
@@ -154,7 +173,7 @@ def test_start_event_leads_through_a_whole_incident(world: World, events: Events
         if state == "ProbeTarget":
             world.set_alarm("OK")
     assert state == "CircuitClosed"
-    assert seen == [
+    assert [state for state, _ in groupby(seen)] == [
         "LoadCircuit",
         "OpenCircuit",
         "ConfirmPaused",
@@ -164,6 +183,14 @@ def test_start_event_leads_through_a_whole_incident(world: World, events: Events
         "SettleHeldMessages",
         "CloseCircuit",
         "ConfirmEnabled",
+        "JudgeRecovery",
+        "RaiseConcurrency",
+        "ConfirmEnabled",
+        "JudgeRecovery",
+        "RaiseConcurrency",
+        "ConfirmEnabled",
+        "JudgeRecovery",
+        "EndIncident",
     ]
     assert document["outcome"] == "HEALED"
     assert world.mapping_is() == "Enabled"
@@ -184,6 +211,12 @@ def test_event_error_caught_by_the_machine_is_accepted_by_record_failure(
     result = world.run("record_failure", input_of(following, document, context(events, start)))
     last, document = after(following, document, result)
     assert (STATES[last]["ErrorPath"], document["failure"]["error"]) == ("$.failure.error", "AccessDeniedException")
+
+
+def test_event_reconcile_circuits_finds_nothing_to_do(world: World, events: Events) -> None:
+    before = world.items()
+    assert world.run("reconcile_circuits", events["reconcile_circuits"]) == {CIRCUIT: "NOTHING"}
+    assert world.items() == before
 
 
 def test_event_register_circuit_is_accepted_and_changes_nothing(world: World, events: Events) -> None:
