@@ -20,7 +20,7 @@ from lab.timeline import timeline_for
 
 PICTURE = LAB_DIR / "comparison.png"
 # Long enough for a message to use up the template's five receives, so that the dead-letter queue comes into it.
-PLAN = OutagePlan(rate=1.0, healthy=120.0, outage=1500.0, recovery_limit=900.0, after=60.0)
+PLAN = OutagePlan(rate=1.0, healthy=120.0, outage=1500.0, recovery_limit=1500.0, after=60.0)
 _SCALE = 10
 _MINUTE = 60.0
 

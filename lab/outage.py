@@ -34,7 +34,7 @@ class OutagePlan:
     rate: float = 1.0
     healthy: float = 60.0
     outage: float = 300.0
-    recovery_limit: float = 600.0
+    recovery_limit: float = 1200.0
     after: float = 40.0
 
 

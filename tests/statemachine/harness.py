@@ -482,14 +482,16 @@ class World:
 
         self.clock.after(seconds, again)
 
-    def fail_recoveries(self, times: int) -> None:
-        """Have the calls of the first `times` recoveries fail, as CloudWatch sees them."""
+    def fail_recoveries(self, times: int, *, after: float = 75) -> None:
+        """Have the calls of the first `times` recoveries fail, as CloudWatch sees them.
+
+        `after`: seconds from the request to enable to a moment within the first whole metric period.
+        """
         left = iter(range(times))
 
         def enabled() -> None:
             if next(left, None) is not None:
-                # Within the first whole minute after the mapping is Enabled.
-                self.clock.after(75, lambda: self.count_calls(10, failed=10))
+                self.clock.after(after, lambda: self.count_calls(10, failed=10))
 
         self.cloud.when_enabled = enabled
 

@@ -1,0 +1,200 @@
+"""The AWS calls that each step makes: seen as they are made, and made to fail.
+
+Hooks on the handlers' own clients, below the SDK's validation and beside its retries: a fault is what a step sees after
+the SDK has given up.
+"""
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+from botocore.exceptions import ReadTimeoutError
+from emulated_cloud import DeployedFunction, LambdaContext
+from harness import TARGET, World, client
+
+from breaker import clients
+
+CLIENTS = ("cloudwatch", "dynamodb", "events", "lambda_control", "lambda_invoke", "sns", "sqs", "stepfunctions")
+THROTTLES = {
+    "dynamodb": "ProvisionedThroughputExceededException",
+    "events": "ThrottlingException",
+    "lambda": "TooManyRequestsException",
+    "sqs": "RequestThrottled",
+    "sfn": "ThrottlingException",
+    "cloudwatch": "Throttling",
+    "sns": "Throttled",
+}
+SERVICE_ERRORS = {"lambda": "ServiceException"}
+
+
+class Killed(BaseException):
+    """The function's process is gone. No handler can catch it."""
+
+
+class ProcessEnded(Exception):
+    """What Lambda answers for a process that is gone."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One AWS call of a step.
+
+    Attributes
+    ----------
+    number
+        Which call of this operation within one invocation of the step, from 1 on.
+    """
+
+    step: str
+    service: str
+    operation: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.step} {self.operation}#{self.number}"
+
+
+@dataclass(frozen=True)
+class Made:
+    """A call as it was made, with what it was made on."""
+
+    call: Call
+    parameters: dict[str, Any]
+
+
+@dataclass
+class Fault:
+    """What happens to a call.
+
+    Attributes
+    ----------
+    kind
+        throttle, service error, denied, timeout, killed before, killed after, stopped.
+    lasts
+        Seconds from its first time on in which it happens again.
+    """
+
+    kind: str
+    call: Call
+    lasts: float = 0.0
+    fired: int = 0
+    until: float = field(default=0.0)
+
+
+class Calls:
+    """What the steps of one world call."""
+
+    def __init__(self, world: World, fault: Fault | None = None) -> None:
+        self._world = world
+        self._fault = fault
+        self._local = threading.local()
+        self.made: list[Made] = []
+
+    # Steps ----------------------------------------------------------------------------------------------------------
+
+    def watch(self) -> None:
+        """Have every function of the breaker say which step it is."""
+        for name, function in list(self._world.cloud.functions.items()):
+            if name != TARGET:
+                self._world.cloud.functions[name] = self._watched(name.removesuffix("Function"), function)
+
+    def _watched(self, step: str, function: DeployedFunction) -> DeployedFunction:
+        def handler(event: Any, context: LambdaContext) -> Any:
+            outer = getattr(self._local, "step", None), getattr(self._local, "numbers", None)
+            self._local.step, self._local.numbers, self._local.event = step, {}, event
+            try:
+                return function.handler(event, context)
+            except Killed:
+                raise ProcessEnded(f"{step} was killed") from None
+            finally:
+                self._local.step, self._local.numbers = outer
+
+        return DeployedFunction(handler, function.timeout_seconds)
+
+    # Calls ----------------------------------------------------------------------------------------------------------
+
+    def before(self, params: Any, model: Any, **_: Any) -> Any:
+        """Note a call, and let its fault happen if that is before it has any effect."""
+        step = getattr(self._local, "step", None)
+        if step is None:
+            return None
+        service, operation = str(model.service_model.service_id.hyphenize()), str(model.name)
+        numbers = self._local.numbers
+        numbers[operation] = numbers.get(operation, 0) + 1
+        call = Call(step, service, operation, numbers[operation])
+        self._local.call = call
+        self.made.append(Made(call, dict(params.get("body") if isinstance(params.get("body"), dict) else {})))
+        return self._happen(call) if self._is_hit(call, "killed after") is False else None
+
+    def after(self, **_: Any) -> None:
+        """Let the fault happen that comes after the call had its effect."""
+        call = getattr(self._local, "call", None)
+        if call is not None and self._is_hit(call, "killed after"):
+            self._fire()
+            raise Killed
+
+    def _is_hit(self, call: Call, only: str) -> bool:
+        fault = self._fault
+        if fault is None or fault.call != call or (fault.kind == only) is False:
+            return False
+        return fault.fired == 0 or self._world.clock.elapsed() < fault.until
+
+    def _happen(self, call: Call) -> Any:
+        fault = self._fault
+        if fault is None or fault.call != call or fault.kind == "killed after":
+            return None
+        if fault.fired and self._world.clock.elapsed() >= fault.until:
+            return None
+        self._fire()
+        match fault.kind:
+            case "throttle":
+                return _refusal(THROTTLES[call.service], 400)
+            case "service error":
+                return _refusal(SERVICE_ERRORS.get(call.service, "InternalFailure"), 500)
+            case "denied":
+                return _refusal("AccessDeniedException", 403)
+            case "timeout":
+                raise ReadTimeoutError(endpoint_url=call.service)
+            case "killed before":
+                raise Killed
+            case "stopped":
+                self._stop()
+        return None
+
+    def _fire(self) -> None:
+        assert self._fault is not None
+        if not self._fault.fired:
+            self._fault.until = self._world.clock.elapsed() + self._fault.lasts
+        self._fault.fired += 1
+
+    def _stop(self) -> None:
+        """Stop the execution while its step runs. The step itself goes on, as on AWS."""
+        execution = self._local.event.get("execution")
+        if execution is not None and self._world.status(execution) == "RUNNING":
+            step, self._local.step = self._local.step, None
+            client("stepfunctions").stop_execution(executionArn=execution)
+            self._local.step = step
+
+
+def _refusal(code: str, status: int) -> Any:
+    parsed = {"Error": {"Code": code, "Message": "by the fault matrix"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return SimpleNamespace(status_code=status), parsed
+
+
+@contextlib.contextmanager
+def hooked(calls: Calls) -> Iterator[Calls]:
+    """Hook the handlers' clients for the time of a run."""
+    hooks: list[tuple[Any, str, Callable[..., Any]]] = []
+    for name in CLIENTS:
+        events = getattr(clients, name)().meta.events
+        for event, function in (("before-call", calls.before), ("after-call", calls.after)):
+            events.register_first(event, function)
+            hooks.append((events, event, function))
+    try:
+        yield calls
+    finally:
+        for events, event, function in hooks:
+            events.unregister(event, function)

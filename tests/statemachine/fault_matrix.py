@@ -1,0 +1,208 @@
+"""Every AWS call of every step, made to fail in every way, and what became of the circuit.
+
+The cells are not written down: a clean run of each scenario shows which calls each step makes. A step is tried in the
+first scenario that reaches it.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from calls import Call, Calls, Fault, Made, hooked
+from harness import TARGET, World, after_failures, build_world, client, failing, healthy
+from machine_checks import tasks_of
+
+import schedule_next_probe
+
+RECONCILER = "ReconcileCircuits"
+RECONCILER_SECONDS = 300
+OWN_CONCURRENCY = 7
+# A refusal outlasts the machine's retries, 993 s, so that the step fails for good; it is mended after that.
+_KINDS: Mapping[str, float] = {
+    "throttle": 0,
+    "service error": 0,
+    "denied": 1000,
+    "timeout": 0,
+    "killed before": 0,
+    "killed after": 0,
+}
+KINDS = (*_KINDS, "stopped")
+# Short metric periods save hundreds of looks at a recovery, and change no call.
+_QUICK = {"FirstProbeSeconds": 10, "MaxProbeIntervalSeconds": 60, "MetricPeriodSeconds": 10, "MetricDelaySeconds": 5}
+# Long after every fault is over.
+_LONGEST_SECONDS = 8 * 3600
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """An incident.
+
+    Attributes
+    ----------
+    prepare
+        What happens around it.
+    """
+
+    name: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    prepare: Callable[[World], None] = lambda world: None
+    cycles: int | None = None
+
+
+def _fails_once(world: World) -> None:
+    world.target.behaviour = after_failures(1)
+
+
+def _recovery_fails_once(world: World) -> None:
+    world.fail_recoveries(1, after=24)
+
+
+def _step_breaks(world: World) -> None:
+    world.break_step("ScheduleNextProbe", times=30)
+    world.target.behaviour = after_failures(1)
+
+
+def _dies(world: World) -> None:
+    """Leave an incident to the reconciler, whose oldest message is old; afterwards errors go on although CLOSED."""
+    world.target.behaviour = failing
+    world.clock.after(5, lambda: world.age_oldest_message(300_000))
+    world.clock.after(35, lambda: client("stepfunctions").stop_execution(executionArn=world.started[0]))
+    world.clock.after(600, lambda: setattr(world.target, "behaviour", healthy))
+
+
+SCENARIOS = (
+    Scenario("heals", {"Recovery": "IMMEDIATE"}, _fails_once),
+    Scenario("ramps", {"Recovery": "RAMP", "RampConcurrency": "2"}, _recovery_fails_once),
+    Scenario("re-jitters", {"Recovery": "REJITTER", "RejitterSeconds": 10}),
+    Scenario("hands over", {"Recovery": "IMMEDIATE"}, _fails_once, cycles=1),
+    Scenario(
+        "gives up", {"Recovery": "IMMEDIATE", "MaxProbes": 1}, lambda world: setattr(world.target, "behaviour", failing)
+    ),
+    Scenario("watches", {"Mode": "WATCH"}),
+    Scenario("breaks", {"Recovery": "IMMEDIATE"}, _step_breaks),
+    Scenario("dies", {"Recovery": "IMMEDIATE"}, _dies),
+)
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a run ended.
+
+    Attributes
+    ----------
+    outcome
+        closed, left paused and announced, owned; anything else is stuck.
+    problems
+        What must not be.
+    """
+
+    outcome: str
+    problems: list[str]
+
+
+@contextmanager
+def incident(
+    scenario: Scenario, *, fault: Fault | None = None, reconciled: bool = True
+) -> Iterator[tuple[World, Calls]]:
+    """Run an incident to its end, and yield its world."""
+    cycles = schedule_next_probe.CYCLES_PER_EXECUTION
+    with build_world(target_timeout=5) as world:
+        client("lambda").update_event_source_mapping(
+            UUID=world.mapping_id, ScalingConfig={"MaximumConcurrency": OWN_CONCURRENCY}
+        )
+        world.clock.sleep(20)
+        settings = {**_QUICK, **scenario.settings}
+        assert world.register(**settings)["Status"] == "SUCCESS"
+        world.send(4)
+        world.cloud.mapping_updates.clear()
+        world.reconcile()
+        calls = Calls(world, fault)
+        scenario.prepare(world)
+        calls.watch()
+        schedule_next_probe.CYCLES_PER_EXECUTION = scenario.cycles or cycles
+        try:
+            with hooked(calls):
+                world.start()
+                if reconciled:
+                    world.reconcile_every(RECONCILER_SECONDS)
+                _let_it_end(world, fault)
+                yield world, calls
+        finally:
+            schedule_next_probe.CYCLES_PER_EXECUTION = cycles
+
+
+def _let_it_end(world: World, fault: Fault | None) -> None:
+    """Let time pass until nothing goes on any more."""
+    while world.clock.elapsed() < _LONGEST_SECONDS:
+        world.clock.sleep(60)
+        if any(world.status(arn) == "RUNNING" for arn in world.executions()):
+            continue
+        if fault is not None and world.clock.elapsed() < fault.until:
+            continue
+        if _is_at_rest(world) or not fault:
+            # The reconciler has had its say.
+            world.clock.sleep(2 * RECONCILER_SECONDS)
+            if all(world.status(arn) != "RUNNING" for arn in world.executions()):
+                return
+
+
+def _is_at_rest(world: World) -> bool:
+    record = world.record()
+    return record["state"] == "CLOSED" and "owner" not in record or "GAVE_UP" in world.announced()
+
+
+def ending(world: World) -> Ending:
+    """Judge how an incident ended."""
+    record, announced = world.record(), world.announced()
+    mapping = client("lambda").get_event_source_mapping(UUID=world.mapping_id)
+    concurrency = (mapping.get("ScalingConfig") or {}).get("MaximumConcurrency")
+    problems = []
+    if world.lost():
+        problems.append(f"lost {sorted(world.lost())}")
+    if concurrency != OWN_CONCURRENCY:
+        problems.append(f"the mapping's maximum concurrency is {concurrency}, its owner's {OWN_CONCURRENCY}")
+    opened = [detail["incident"] for detail in world.announcements() if detail["change"] == "OPENED"]
+    if len(set(opened)) != len(opened):
+        problems.append(f"one incident was opened more than once: {opened}")
+    if record["state"] == "CLOSED" and "owner" not in record:
+        outcome = "closed"
+        if mapping["State"] != "Enabled":
+            problems.append(f"CLOSED, and the mapping is {mapping['State']}")
+    elif "owner" in record and record["owner"] in world.executions() and world.status(record["owner"]) == "RUNNING":
+        outcome = "owned"
+    elif record["incident"].get("outcome") == "GAVE_UP" and "GAVE_UP" in announced:
+        outcome = "left paused and announced"
+    else:
+        outcome = "stuck"
+        problems.append(f"stuck: {record['state']}, the mapping is {mapping['State']}")
+    return Ending(outcome, problems)
+
+
+def steps_of(definition: Mapping[str, Any]) -> list[str]:
+    """Return every step, the reconciler among them."""
+    return [*tasks_of(definition), RECONCILER]
+
+
+def recorded(step: str) -> tuple[Scenario, list[Call], list[Made]]:
+    """Return the first scenario whose clean run reaches a step, and the calls that the step makes in it."""
+    order = SCENARIOS if step != RECONCILER else tuple(reversed(SCENARIOS))
+    for scenario in order:
+        with incident(scenario) as (world, calls):
+            made = [made for made in calls.made if made.call.step == step]
+            assert world.lost() == set()
+        if made:
+            return scenario, list(dict.fromkeys(made.call for made in made)), made
+    raise AssertionError(f"no scenario reaches {step}")
+
+
+def cells_of(calls: list[Call], step: str) -> Iterator[Fault]:
+    """Return a fault of each kind for each call, and a stop of the execution within the step."""
+    for call in calls:
+        for kind, lasts in _KINDS.items():
+            yield Fault(kind, call, lasts)
+    if calls and step != RECONCILER:
+        yield Fault("stopped", calls[-1])
+
+
+__all__ = ["TARGET", "Ending", "Scenario", "cells_of", "ending", "incident", "recorded", "steps_of"]

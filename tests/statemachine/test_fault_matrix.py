@@ -1,0 +1,44 @@
+"""Whatever happens to any AWS call of any step, no message is lost and nothing stays stuck."""
+
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+from fault_matrix import KINDS, RECONCILER, Fault, cells_of, ending, incident, recorded, steps_of
+from harness import machine_definition
+
+STEPS = steps_of(machine_definition())
+# Executions stopped within each step that end stuck where nobody resumes them. That of steps which change nothing does
+# no harm, and after these the mapping is as somebody wants it: loading, watching, handing over, giving up, the end.
+STUCK_WITHOUT_RECONCILER = 11
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_any_fault_of_any_call_ends_well(step: str, record_property: Callable[[str, object], None]) -> None:
+    scenario, calls, _ = recorded(step)
+    outcomes: Counter[str] = Counter()
+    problems = []
+    fired = 0
+    for fault in cells_of(calls, step):
+        with incident(scenario, fault=fault) as (world, _):
+            ended = ending(world)
+            fired += fault.fired > 0
+            outcomes[ended.outcome] += 1
+            if not fault.fired:
+                problems.append(f"{fault.kind} of {fault.call}: never fired")
+            problems += [f"{fault.kind} of {fault.call}: {problem}" for problem in ended.problems]
+    record_property("fault_matrix", (step, scenario.name, outcomes.total(), fired, dict(outcomes)))
+    assert outcomes.total() >= len(KINDS) - 1
+    assert problems == []
+
+
+def test_without_the_reconciler_stopped_executions_end_stuck() -> None:
+    stuck = []
+    for step in STEPS:
+        if step == RECONCILER:
+            continue
+        scenario, calls, _ = recorded(step)
+        with incident(scenario, fault=Fault("stopped", calls[-1]), reconciled=False) as (world, _):
+            if ending(world).outcome == "stuck":
+                stuck.append(step)
+    assert len(stuck) == STUCK_WITHOUT_RECONCILER, stuck
