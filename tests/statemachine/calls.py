@@ -116,6 +116,10 @@ class Calls:
 
     # Calls ----------------------------------------------------------------------------------------------------------
 
+    def building(self, params: Any, **_: Any) -> None:
+        """Note the parameters of the call that comes next."""
+        self._local.parameters = dict(params)
+
     def before(self, params: Any, model: Any, **_: Any) -> Any:
         """Note a call, and let its fault happen if that is before it has any effect."""
         step = getattr(self._local, "step", None)
@@ -126,7 +130,7 @@ class Calls:
         numbers[operation] = numbers.get(operation, 0) + 1
         call = Call(step, service, operation, numbers[operation])
         self._local.call = call
-        self.made.append(Made(call, dict(params.get("body") if isinstance(params.get("body"), dict) else {})))
+        self.made.append(Made(call, self._local.parameters))
         return self._happen(call) if self._is_hit(call, "killed after") is False else None
 
     def after(self, **_: Any) -> None:
@@ -190,7 +194,11 @@ def hooked(calls: Calls) -> Iterator[Calls]:
     hooks: list[tuple[Any, str, Callable[..., Any]]] = []
     for name in CLIENTS:
         events = getattr(clients, name)().meta.events
-        for event, function in (("before-call", calls.before), ("after-call", calls.after)):
+        for event, function in (
+            ("before-parameter-build", calls.building),
+            ("before-call", calls.before),
+            ("after-call", calls.after),
+        ):
             events.register_first(event, function)
             hooks.append((events, event, function))
     try:

@@ -18,7 +18,7 @@ from typing import Any
 import moto.stepfunctions.parser.asl.component.common.retry.jitter_strategy_decl as retry_jitter
 import moto.stepfunctions.parser.asl.component.state.exec.state_task.lambda_eval_utils as lambda_calls
 from botocore.exceptions import ClientError
-from moto.awslambda.models import EventSourceMapping, LambdaBackend
+from moto.awslambda.models import EventSourceMapping, LambdaBackend, lambda_backends
 from moto.awslambda_simple.models import LambdaSimpleBackend
 from moto.core.exceptions import JsonRESTError
 from moto.events.models import EventsBackend
@@ -223,6 +223,12 @@ class EmulatedCloud:
     def keep_mapping_busy(self, uuid: str, seconds: float) -> None:
         """Have the mapping change state for `seconds`, for example because somebody else has just updated it."""
         self._changing[uuid] = ("Updating", self.clock.now() + timedelta(seconds=seconds))
+
+    def undo_last_switch(self, uuid: str) -> None:
+        """Have the last change of the mapping come to nothing."""
+        mapping = lambda_backends[ACCOUNT][REGION].get_event_source_mapping(uuid)
+        mapping.enabled = not mapping.enabled
+        self._changing.pop(uuid, None)
 
     def update_mapping(
         self, backend: LambdaBackend, uuid: str, change: dict[str, Any], update: Callable[..., Any]

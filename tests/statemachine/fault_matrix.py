@@ -115,6 +115,7 @@ def incident(
         settings = {**_QUICK, **scenario.settings}
         assert world.register(**settings)["Status"] == "SUCCESS"
         world.send(4)
+        world.notify()
         world.cloud.mapping_updates.clear()
         world.reconcile()
         calls = Calls(world, fault)
@@ -149,7 +150,7 @@ def _let_it_end(world: World, fault: Fault | None) -> None:
 
 def _is_at_rest(world: World) -> bool:
     record = world.record()
-    return record["state"] == "CLOSED" and "owner" not in record or "GAVE_UP" in world.announced()
+    return (record["state"] == "CLOSED" and "owner" not in record) or "GAVE_UP" in world.announced()
 
 
 def ending(world: World) -> Ending:

@@ -45,6 +45,9 @@ from simulated_clock import SimulatedClock
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 DEFINITION_FILE = REPOSITORY / "statemachine" / "circuit_breaker.asl.json"
 
+# The machine of the release before, as executions that began under it go on with it.
+FORMAT_1 = Path(__file__).resolve().parent / "releases" / "format_1.asl.json"
+
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 CIRCUIT = "orders"
 TARGET = "OrdersTarget"
@@ -434,6 +437,20 @@ class World:
         name = f"{state}Function"
         self.cloud.functions[name] = replace(self.cloud.functions[name], handler=_handler_of(module_of(state)))
 
+    def lose_next_switches(self, count: int) -> None:
+        """Have the next accepted changes of the mapping come to nothing."""
+        left = iter(range(count))
+
+        def lose() -> None:
+            if next(left, None) is not None:
+                self.cloud.undo_last_switch(self.mapping_id)
+
+        self.cloud.when_disabled = self.cloud.when_enabled = lose
+
+    def notify(self) -> None:
+        """Give the breaker a topic to notify."""
+        os.environ["NOTIFICATION_TOPIC"] = client("sns").create_topic(Name="told")["TopicArn"]
+
     def provision_pollers(self) -> None:
         """Put the mapping into provisioned mode."""
         self.cloud.provisioned[self.mapping_id] = {"MinimumPollers": 2, "MaximumPollers": 20}
@@ -752,6 +769,7 @@ def build_world(
     environment = {
         "CIRCUIT_TABLE": TABLE,
         "STATE_MACHINE_ARN": MACHINE_ARN,
+        "NOTIFICATION_TOPIC": "",
         "MOTO_ALLOW_NONEXISTENT_REGION": "false",
     }
     services = {"stepfunctions": {"execute_state_machine": True}, "lambda": {"use_docker": False}}
@@ -774,6 +792,27 @@ def build_world(
                 if world.status(arn) == "RUNNING":
                     client("stepfunctions").stop_execution(executionArn=arn)
             clock.wait_for(lambda: all(world.status(arn) != "RUNNING" for arn in world.executions()))
+
+
+def in_format_1(load_circuit: DeployedFunction) -> DeployedFunction:
+    """Return LoadCircuit as the release before had it: it wrote the format before, without the settings of today."""
+    unknown = {
+        "RampConcurrency",
+        "HealthPeriods",
+        "MetricPeriodSeconds",
+        "MetricDelaySeconds",
+        "ErrorRatePercent",
+        "MinimumInvocations",
+    }
+
+    def handler(event: Any, context: LambdaContext) -> Any:
+        document = load_circuit.handler(event, context)
+        circuit = document["circuit"]
+        settings = {name: value for name, value in circuit["settings"].items() if name not in unknown}
+        older = {name: circuit[name] for name in circuit if name not in ("filters", "visibility_timeout_seconds")}
+        return document | {"format": 1, "circuit": older | {"settings": settings}}
+
+    return DeployedFunction(handler, load_circuit.timeout_seconds)
 
 
 def machine_definition() -> dict[str, Any]:
