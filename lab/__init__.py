@@ -7,28 +7,30 @@ and watches the breaker do its work. Every figure it prints is in *real-equivale
 
 The parts, from the outside in:
 
-===================  ==============================================================================================
-``cli``              ``python -m lab``: reads the options, runs the demo, says what broke.
-``options``          What the demo may be asked for, and the rules that refuse the rest.
-``demo``             The demo itself: set up, outage, summary, picture.
-``session``          ``Lab``: the one object that tests and the demo use. Start, deploy, clients, outage, stop.
-``emulator``         ministack in a process of its own, on a free port, with a root key and nobody's real credentials.
-``emulated_cloud``   The program that this process runs: ministack, with its gaps filled.
-``leash``            Runs a program so that it and all its children end when the lab does, however the lab ends.
-``deployment``       ``sam build``, ``sam deploy``, the stack's outputs and resources.
-``template``         Reads template.yaml, with CloudFormation's short tags, and resolves what the alarm refers to.
-``metric_math``      CloudWatch's metric math, the small part that an error rate needs. Anything else is an error.
-``alarm``            CloudWatch's rules for an alarm: M out of N, missing data, reasons, the event's shape.
-``alarm_stand_in``   The loop that applies them to the emulator's metrics and delivers the event.
-``event_delivery``   EventBridge's side: which rules match, and what their input transformers make of the event.
-``orders``           What is sent: realistic orders, and the sender that keeps a steady rate.
-``outage``           The phases: healthy, outage, fixed, drained. Ends in an ``OutageResult``.
-``observation``      Samples of circuit, mapping, queues, ledger, metrics and the running step.
-``accounting``       Sent minus processed minus waiting minus dead-lettered: what was lost. Pure.
-``timeline``         The live view in a terminal, and plain lines elsewhere.
-``summary``          The table at the end.
-``picture``          The picture of the outage.
-===================  ==============================================================================================
+=====================  ==============================================================================================
+``cli``                ``python -m lab``: reads the options, runs the demo, says what broke.
+``options``            What the demo may be asked for, and the rules that refuse the rest.
+``demo``               The demo itself: set up, outage, summary, picture.
+``session``            ``Lab``: the one object that tests and the demo use. Start, deploy, clients, outage, stop.
+``emulator``           ministack in a process of its own, on a free port, with a root key and nobody's real credentials.
+``emulated_cloud``     The program that this process runs: ministack, with its gaps filled.
+``leash``              Runs a program so that it and all its children end when the lab does, however the lab ends.
+``deployment``         ``sam build``, ``sam deploy``, the stack's outputs and resources.
+``template``           Reads template.yaml, with CloudFormation's short tags, and resolves what the alarm refers to.
+``metric_math``        CloudWatch's metric math, the small part that an error rate needs. Anything else is an error.
+``alarm``              CloudWatch's rules for an alarm: M out of N, missing data, reasons, the event's shape.
+``alarm_stand_in``     The loop that applies them to the emulator's metrics and delivers the event.
+``schedule_stand_in``  The loop that runs the reconciler as often as its rule's schedule says, at the lab's pace.
+``background``         The thread that the loops run in: started, stopped, asked whether it still works.
+``event_delivery``     EventBridge's side: which rules match, and what their input transformers make of the event.
+``orders``             What is sent: realistic orders, and the sender that keeps a steady rate.
+``outage``             The phases: healthy, outage, fixed, drained. Ends in an ``OutageResult``.
+``observation``        Samples of circuit, mapping, queues, ledger, metrics and the running step.
+``accounting``         Sent minus processed minus waiting minus dead-lettered: what was lost. Pure.
+``timeline``           The live view in a terminal, and plain lines elsewhere.
+``summary``            The table at the end.
+``picture``            The picture of the outage.
+=====================  ==============================================================================================
 
 What the emulator cannot show, and what the lab does about it:
 
@@ -37,7 +39,11 @@ What the emulator cannot show, and what the lab does about it:
   datapoints and missing-data rule, with CloudWatch's delay before a datapoint can be seen (90 s, scaled).
 * ministack publishes Lambda's metrics for direct calls alone, and asks for other permissions than AWS to describe an
   alarm, to read a mapping and for batches of SQS. ``emulated_cloud`` puts that right.
-* A mapping changes at once: there is no ``Disabling`` or ``Enabling`` and no refusal while it changes.
+* ministack keeps schedules by the real clock, once a minute at most. ``emulated_cloud`` stops them, and the lab invokes
+  the reconciler with the event of its rule, as often as the rule says, divided by the scale.
+* ministack changes a mapping at once. ``emulated_cloud`` has a change take 15 s, scaled, in ``Enabling``, ``Disabling``
+  or ``Updating``. Meanwhile the mapping refuses other changes and does not poll. A mapping that CloudFormation makes or
+  changes is ready at once, because on AWS CloudFormation waits for it.
 * The poller runs at most 5 batches at a time and rests for a wall second after a failed batch. So failed calls
   during an outage are fewer than they would be on AWS at the same scale, and a backlog drains at a different rate.
 * A handler's exception loses its class on the way to the state machine. ``emulated_cloud`` reads it from the log.

@@ -8,9 +8,8 @@ the event to the rules that match.
 from __future__ import annotations
 
 import math
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -25,6 +24,7 @@ from lab.alarm import (
     reason_data_text,
     state_change_event,
 )
+from lab.background import Background
 from lab.clock import Scale
 from lab.event_delivery import Delivery, EventDelivery
 from lab.metric_math import Value
@@ -43,12 +43,13 @@ class StandInFailed(RuntimeError):
 
 @dataclass(frozen=True)
 class AlarmChange:
-    """A change of the alarm's state, and what it started."""
+    """A change of the alarm's state, the event that told of it, and what it started."""
 
     at: float
     previous: AlarmState
     state: AlarmState
     reason: str
+    event: Mapping[str, Any]
     deliveries: tuple[Delivery, ...]
 
 
@@ -97,9 +98,13 @@ class AlarmStandIn:
         self._delay = scale.wall(delay_seconds)
         self._wall_clock = wall_clock
         self._evaluated_until = 0
-        self._error: BaseException | None = None
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="alarm-stand-in", daemon=True)
+        self._background = Background(
+            "alarm-stand-in",
+            self.evaluate,
+            every=_TICK_SECONDS,
+            failed=lambda error: StandInFailed(f"the stand-in for CloudWatch's alarm stopped: {error}"),
+        )
+        self.stop, self.require_working = self._background.stop, self._background.require_working
         self._arn = ""
         self._state = StateAt(AlarmState.INSUFFICIENT_DATA, "Unchecked: Initial alarm creation", "", _utc(wall_clock()))
 
@@ -111,18 +116,7 @@ class AlarmStandIn:
     def start(self) -> None:
         """Make the alarm in the emulator and begin to evaluate it."""
         self._create()
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End the thread. Safe to call twice."""
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=5)
-
-    def require_working(self) -> None:
-        """Raise StandInFailed if the thread has ended with an error."""
-        if self._error is not None:
-            raise StandInFailed(f"the stand-in for CloudWatch's alarm stopped: {self._error}") from self._error
+        self._background.start()
 
     def evaluate(self) -> AlarmChange | None:
         """Evaluate once, if a new datapoint can be seen. Returns the change of state, if there was one."""
@@ -136,14 +130,6 @@ class AlarmStandIn:
         if verdict.state is self._state.value:
             return None
         return self._change_to(verdict, now)
-
-    def _run(self) -> None:
-        try:
-            while not self._stopping.wait(_TICK_SECONDS):
-                self.evaluate()
-        except Exception as error:  # noqa: BLE001 - for require_working: a silent thread looks like a quiet alarm
-            if not self._stopping.is_set():
-                self._error = error
 
     def _create(self) -> None:
         self._cloudwatch.put_metric_alarm(
@@ -197,7 +183,7 @@ class AlarmStandIn:
         )
         event = state_change_event(self.alarm, self.name, self._arn, previous, self._state)
         deliveries = tuple(self._delivery.deliver(event))
-        change = AlarmChange(now, previous.value, verdict.state, verdict.reason, deliveries)
+        change = AlarmChange(now, previous.value, verdict.state, verdict.reason, event, deliveries)
         self.changes.append(change)
         return change
 

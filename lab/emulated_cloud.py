@@ -9,6 +9,9 @@
   state machine catches errors by name.
 * ministack asks for permissions such as ``sqs:DeleteMessageBatch``, which IAM does not have: a batch needs the
   permission of its single call.
+* ministack changes an event source mapping at once. On AWS it is ``Enabling``, ``Disabling`` or ``Updating`` for a
+  while, and refuses every other change meanwhile. How long is told by ``LAB_MAPPING_CHANGE_SECONDS``.
+* ministack keeps schedules by the real clock. The lab runs them at its own pace, so they are stopped.
 
 Run as a program, by the lab. It leaves everything else as it is, and refuses a ministack that it does not fit.
 """
@@ -16,8 +19,10 @@ Run as a program, by the lab. It leaves everything else as it is, and refuses a 
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
+import threading
 import time
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -30,6 +35,11 @@ _NAMELESS = "Runtime.HandlerError"
 _EXCEPTION_LINE = re.compile(r"(?:\w+\.)*([A-Za-z_]\w*)(?::|$)")
 _RESOURCE_FUNCTION = "extract_resource_arn"
 _ACTION_FUNCTION = "extract_iam_action"
+_MAPPING_FUNCTIONS = ("_update_esm", "_delete_esm", "error_response_json")
+_SCHEDULE_FUNCTION = "_tick_scheduled_rules"
+# Answers of HTTP with this status or a higher one are refusals.
+_REFUSED = 300
+_IN_USE = "Cannot {} the event source mapping because it is in use."
 
 
 @dataclass
@@ -80,6 +90,61 @@ def publish_metrics_of_mappings(service: Any) -> None:
     service._run_sqs_batch = run_batch_and_publish
     service._execute_function = execute_and_note
     service._emit_lambda_metrics = publish_and_note
+
+
+def let_mappings_take_time(service: Any, seconds: float) -> None:
+    """Have changes of a mapping take this long, refuse others meanwhile, and poll only while it is ``Enabled``."""
+    _require(service, *_MAPPING_FUNCTIONS)
+    update, delete, refuse = (getattr(service, name) for name in _MAPPING_FUNCTIONS)
+    changing: set[str] = set()
+
+    def settle(mapping_id: str, mapping: dict[str, Any], *, enabled: bool) -> None:
+        mapping["State"], mapping["Enabled"] = "Enabled" if enabled else "Disabled", enabled
+        changing.discard(mapping_id)
+        service._esm_wake.set()
+
+    def update_in_time(mapping_id: str, request: dict[str, Any]) -> Any:
+        if mapping_id in changing:
+            return refuse("ResourceInUseException", _IN_USE.format("update"), 400)
+        mapping = service._esms.get(mapping_id)
+        was_enabled = mapping is not None and mapping["Enabled"]
+        answer = update(mapping_id, request)
+        if mapping is None or answer[0] >= _REFUSED:
+            return answer
+        if not mapping.get("ScalingConfig"):
+            # An empty object takes the limit away.
+            mapping.pop("ScalingConfig", None)
+        enabled = bool(mapping["Enabled"])
+        mapping["State"] = state_on_the_way(was_enabled=was_enabled, enabled=enabled)
+        mapping["Enabled"] = False
+        changing.add(mapping_id)
+        timer = threading.Timer(seconds, settle, (mapping_id, mapping), {"enabled": enabled})
+        timer.daemon = True
+        timer.start()
+        body = {**json.loads(answer[2]), "State": mapping["State"]}
+        if "ScalingConfig" not in mapping:
+            body.pop("ScalingConfig", None)
+        return (answer[0], answer[1], json.dumps(body).encode())
+
+    def delete_in_time(mapping_id: str) -> Any:
+        if mapping_id in changing:
+            return refuse("ResourceInUseException", _IN_USE.format("delete"), 400)
+        return delete(mapping_id)
+
+    service._update_esm, service._delete_esm = update_in_time, delete_in_time
+
+
+def state_on_the_way(*, was_enabled: bool, enabled: bool) -> str:
+    """The state of a mapping while a change of it is under way."""
+    if was_enabled == enabled:
+        return "Updating"
+    return "Enabling" if enabled else "Disabling"
+
+
+def leave_schedules_to_the_lab(rules: Any) -> None:
+    """Stop ministack's own timer for scheduled rules."""
+    _require(rules, _SCHEDULE_FUNCTION)
+    rules._tick_scheduled_rules = lambda: None
 
 
 def authorize_alarms_by_name(actions: Any) -> None:
@@ -174,10 +239,12 @@ def _require(module: Any, *names: str) -> None:
 if __name__ == "__main__":
     from ministack.app import main  # type: ignore[import-untyped]
     from ministack.core import iam_actions  # type: ignore[import-untyped]
-    from ministack.services import lambda_svc  # type: ignore[import-untyped]
+    from ministack.services import eventbridge, lambda_svc  # type: ignore[import-untyped]
 
     publish_metrics_of_mappings(lambda_svc)
     authorize_alarms_by_name(iam_actions)
     name_actions_as_aws_does(iam_actions)
     name_errors(lambda_svc)
+    let_mappings_take_time(lambda_svc, float(os.environ.pop("LAB_MAPPING_CHANGE_SECONDS", "0")))
+    leave_schedules_to_the_lab(eventbridge)
     main()

@@ -28,6 +28,9 @@ REGION = "us-east-1"
 ROOT_KEY = "test"
 ROOT_SECRET = "test"  # noqa: S105 - the emulator's, known to everyone
 
+# Lambda enables and disables a mapping within some seconds to a minute.
+MAPPING_CHANGE_SECONDS = 15.0
+
 # Only what the application and its deployment use: the emulator starts faster and answers nothing else.
 _SERVICES = (
     "cloudformation", "dynamodb", "events", "iam", "kms", "lambda", "logs",
@@ -65,11 +68,24 @@ class Emulator:
         Where its log and its temporary files go.
     scale
         How much faster than AWS the state machine's waits pass.
+    mapping_change_seconds
+        How long a change of an event source mapping takes, in real-equivalent seconds.
+    functions_endpoint
+        Where the functions find AWS, if not here.
     """
 
-    def __init__(self, work_dir: Path, scale: Scale) -> None:
+    def __init__(
+        self,
+        work_dir: Path,
+        scale: Scale,
+        *,
+        mapping_change_seconds: float = MAPPING_CHANGE_SECONDS,
+        functions_endpoint: str | None = None,
+    ) -> None:
         self._work_dir = work_dir
         self._scale = scale
+        self._mapping_change_seconds = mapping_change_seconds
+        self._functions_endpoint = functions_endpoint
         self._process: LeashedProcess | None = None
         self._port = 0
         self.log = work_dir / "emulator.log"
@@ -156,7 +172,7 @@ class Emulator:
         ]
 
     def _start_once(self) -> None:
-        self._port = _free_port()
+        self._port = free_port()
         # Shown by the health page: tells our emulator from another that may have won the port.
         mark = f"lab-{uuid.uuid4().hex}"
         env = {
@@ -178,6 +194,9 @@ class Emulator:
             "IOT_MTLS_ENABLED": "0",
             "SFTP_ENABLED": "0",
             "SFN_WAIT_SCALE": repr(1 / self._scale.factor),
+            "LAB_MAPPING_CHANGE_SECONDS": repr(self._scale.wall(self._mapping_change_seconds)),
+            # The functions inherit it. The emulator itself does not read it.
+            **({"AWS_ENDPOINT_URL": self._functions_endpoint} if self._functions_endpoint else {}),
             # There is no Docker in this lab: a socket that does not exist keeps the emulator from looking for one.
             "DOCKER_HOST": f"unix://{self._temporary_dir() / 'no-docker.sock'}",
             "TMPDIR": str(self._temporary_dir()),
@@ -212,7 +231,8 @@ def inherited_env() -> dict[str, str]:
     return {name: os.environ[name] for name in _INHERITED if name in os.environ}
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

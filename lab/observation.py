@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from lab.accounting import LedgerEntry, ReceiveLog, times_processed
+from lab.background import Background
 from lab.clock import Scale, clock_text
 from lab.emulator import WaitingMessage
 from lab.orders import Sent
@@ -29,6 +29,7 @@ _TICK_SECONDS = 0.3
 _DETAIL_SECONDS = 0.5
 # Reading the ledger and the queue grows with them. It may take this share of the time, not more.
 _DETAIL_SHARE = 0.2
+_MOST_REFUSALS = 5
 _TROUBLE_LENGTH = 300
 _QUEUE_ATTRIBUTES: tuple[QueueAttributeNameType, ...] = (
     "ApproximateNumberOfMessages",
@@ -142,9 +143,15 @@ class Observer:
 
     def __post_init__(self) -> None:
         self._began = time.time()
-        self._stopping = threading.Event()
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="observer", daemon=True)
+        self._refusals = 0
+        self._background = Background(
+            "observer",
+            self._sample,
+            every=_TICK_SECONDS,
+            failed=lambda error: ObservationFailed(f"the application could not be observed: {error}"),
+        )
+        self.start, self.stop = self._background.start, self._background.stop
+        self.require_working = self._background.require_working
         self._detail_due = 0.0
         self._times: dict[str, int] = {}
         self._probe_due: tuple[str, float] | None = None
@@ -158,21 +165,6 @@ class Observer:
     def now(self) -> float:
         """Real-equivalent seconds since the start."""
         return self.scale.real(time.time() - self._began)
-
-    def start(self) -> None:
-        """Begin to sample."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End the thread. Safe to call twice."""
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=10)
-
-    def require_working(self) -> None:
-        """Raise ObservationFailed if the thread has ended with an error."""
-        if self._error is not None:
-            raise ObservationFailed(f"the application could not be observed: {self._error}") from self._error
 
     def say(self, subject: str, text: str) -> None:
         """Add something that the lab itself did to the log."""
@@ -238,27 +230,19 @@ class Observer:
         """Real-equivalent seconds since the start for a moment given in seconds since the epoch."""
         return self.scale.real(epoch - self._began)
 
-    def _run(self) -> None:
-        failures = 0
-        while not self._stopping.is_set():
-            began = time.monotonic()
-            try:
-                sample = self.look()
-            except (BotoCoreError, ClientError, OSError) as error:
-                # One refused or timed-out call must not end the demo; a series means the application is gone.
-                failures += 1
-                if failures >= 5 and not self._stopping.is_set():
-                    self._error = error
-                    return
-            except Exception as error:  # noqa: BLE001 - for require_working
-                self._error = error
-                return
-            else:
-                failures = 0
-                self.changes.extend(changes_between(self.latest, sample))
-                self.samples.append(sample)
-                self.latest = sample
-            self._stopping.wait(max(0.05, _TICK_SECONDS - (time.monotonic() - began)))
+    def _sample(self) -> None:
+        try:
+            sample = self.look()
+        except (BotoCoreError, ClientError, OSError):
+            # One refused or timed-out call must not end the demo; a series means the application is gone.
+            self._refusals += 1
+            if self._refusals >= _MOST_REFUSALS:
+                raise
+            return
+        self._refusals = 0
+        self.changes.extend(changes_between(self.latest, sample))
+        self.samples.append(sample)
+        self.latest = sample
 
     def _circuit_record(self) -> dict[str, Any]:
         answer = self.eyes.tables.get_item(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import random
-import threading
 import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+
+from lab.background import Background
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -93,24 +94,20 @@ class OrderStream:
     def __post_init__(self) -> None:
         self._dice = random.Random(self.seed)  # noqa: S311 - orders, not secrets
         self._run_id = uuid.uuid4().hex[:8]
-        self._stopping = threading.Event()
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="orders", daemon=True)
+        self._began = 0.0
+        self._due_before = 0
+        self._background = Background(
+            "orders",
+            self._send_due,
+            every=_TICK_SECONDS,
+            failed=lambda error: OrdersNotSent(f"the orders stopped: {error}"),
+        )
+        self.stop, self.require_working = self._background.stop, self._background.require_working
 
     def start(self) -> None:
         """Begin to send."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End the thread. Safe to call twice."""
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=10)
-
-    def require_working(self) -> None:
-        """Raise OrdersNotSent if the thread has ended with an error."""
-        if self._error is not None:
-            raise OrdersNotSent(f"the orders stopped: {self._error}") from self._error
+        self._began = time.monotonic()
+        self._background.start()
 
     def send(self, count: int) -> None:
         """Send this many orders now."""
@@ -128,12 +125,7 @@ class OrderStream:
                 raise OrdersNotSent(f"the queue refused {len(answer['Failed'])} orders: {answer['Failed'][0]}")
             count -= size
 
-    def _run(self) -> None:
-        began, due_before = time.monotonic(), 0
-        try:
-            while not self._stopping.wait(_TICK_SECONDS):
-                due = int((time.monotonic() - began) * self.per_second)
-                self.send(due - due_before)
-                due_before = due
-        except Exception as error:  # noqa: BLE001 - for require_working
-            self._error = error
+    def _send_due(self) -> None:
+        due = int((time.monotonic() - self._began) * self.per_second)
+        self.send(due - self._due_before)
+        self._due_before = due

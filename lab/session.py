@@ -5,6 +5,7 @@ For example::
     with Lab(scale=10) as lab:
         lab.deploy({"Recovery": "REJITTER"})
         lab.start_alarm()
+        lab.start_schedule()
         result = lab.run_outage(OutagePlan(outage=300))
         assert result.broken_promises() == []
         lab.delete_stack()
@@ -29,10 +30,11 @@ from lab.alarm import AlarmDefinition, read_alarm
 from lab.alarm_stand_in import CLOUDWATCH_DELAY_SECONDS, AlarmStandIn
 from lab.clock import Scale
 from lab.deployment import Deployment, Stack, lab_parameters
-from lab.emulator import ACCOUNT_ID, REGION, ROOT_KEY, ROOT_SECRET, Emulator
+from lab.emulator import ACCOUNT_ID, MAPPING_CHANGE_SECONDS, REGION, ROOT_KEY, ROOT_SECRET, Emulator
 from lab.event_delivery import EventDelivery
 from lab.observation import Eyes, Places
 from lab.outage import Outage, OutagePlan, OutageResult
+from lab.schedule_stand_in import ScheduleStandIn
 from lab.template import Resolver, load_template, parameter_values
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -40,6 +42,7 @@ LAB_DIR = REPOSITORY / ".lab"
 STACK_NAME = "sqs-circuit-breaker-lab"
 ALARM_NAME = "lab-error-rate"
 ALARM_LOGICAL_ID = "ErrorRateAlarm"
+SCHEDULE_LOGICAL_ID = "ReconcileRule"
 _BUCKET = "lab-artifacts"
 
 
@@ -59,20 +62,36 @@ class Lab:
     work_dir
         Where builds, logs and temporary files go. A new directory under ``.lab/runs`` by default. Logs stay, the rest
         is removed at the end.
+    mapping_change_seconds
+        How long the mapping is ``Enabling``, ``Disabling`` or ``Updating``, in real-equivalent seconds.
+    functions_endpoint
+        Where the application's functions find AWS, if not at the emulated cloud itself.
     """
 
     def __init__(
-        self, *, scale: int = 10, template: Path = REPOSITORY / "template.yaml", work_dir: Path | None = None
+        self,
+        *,
+        scale: int = 10,
+        template: Path = REPOSITORY / "template.yaml",
+        work_dir: Path | None = None,
+        mapping_change_seconds: float = MAPPING_CHANGE_SECONDS,
+        functions_endpoint: str | None = None,
     ) -> None:
         self.scale = Scale(scale)
         self.template = template
         self.work_dir = work_dir or _new_work_dir()
         self.work_dir.mkdir(parents=True, exist_ok=True)
-        self.emulator = Emulator(self.work_dir, self.scale)
+        self.emulator = Emulator(
+            self.work_dir,
+            self.scale,
+            mapping_change_seconds=mapping_change_seconds,
+            functions_endpoint=functions_endpoint,
+        )
         self._clients: dict[str, Any] = {}
         self._deployment: Deployment | None = None
         self._stack: Stack | None = None
         self._alarm: AlarmStandIn | None = None
+        self._schedule: ScheduleStandIn | None = None
 
     def __enter__(self) -> Self:
         try:
@@ -91,9 +110,10 @@ class Lab:
         self.client("s3").create_bucket(Bucket=_BUCKET)
 
     def stop(self) -> None:
-        """End the stand-in, the emulated cloud and its functions. Safe to call twice."""
+        """End the stand-ins, the emulated cloud and its functions. Safe to call twice."""
         try:
             self.stop_alarm()
+            self.stop_schedule()
         finally:
             self.emulator.stop()
             for left_over in ("build", "tmp"):
@@ -187,8 +207,8 @@ class Lab:
             peek=self.emulator.waiting_messages,
         )
 
-    def alarm_definition(self) -> AlarmDefinition:
-        """The built-in alarm as template.yaml declares it, resolved for the deployed stack."""
+    def _properties(self, logical_id: str, *names: str) -> Any:
+        """A resource's properties as template.yaml declares them, resolved for the deployed stack."""
         template = load_template(self.template)
         resolver = Resolver(
             template=template,
@@ -202,7 +222,30 @@ class Lab:
                 "AWS::URLSuffix": "amazonaws.com",
             },
         )
-        return read_alarm(resolver.resolve(template["Resources"][ALARM_LOGICAL_ID]["Properties"]))
+        properties = template["Resources"][logical_id]["Properties"]
+        return resolver.resolve({name: properties[name] for name in names} if names else properties)
+
+    def alarm_definition(self) -> AlarmDefinition:
+        """The built-in alarm as template.yaml declares it, resolved for the deployed stack."""
+        return read_alarm(self._properties(ALARM_LOGICAL_ID))
+
+    def start_schedule(self) -> ScheduleStandIn:
+        """Begin to run the reconciler in EventBridge's place, as often as its rule says, divided by the scale."""
+        self.stop_schedule()
+        self._schedule = ScheduleStandIn(
+            self.stack.resources[SCHEDULE_LOGICAL_ID],
+            self._properties(SCHEDULE_LOGICAL_ID, "ScheduleExpression")["ScheduleExpression"],
+            events=self.client("events"),
+            functions=self.client("lambda"),
+            scale=self.scale,
+        )
+        self._schedule.start()
+        return self._schedule
+
+    def stop_schedule(self) -> None:
+        """Stop running the reconciler."""
+        if self._schedule is not None:
+            self._schedule.stop()
 
     def start_alarm(self, *, delay_seconds: float = CLOUDWATCH_DELAY_SECONDS) -> AlarmStandIn:
         """Begin to evaluate the alarm in CloudWatch's place.
@@ -276,10 +319,11 @@ class Lab:
             time.sleep(0.2)
 
     def require_working(self) -> None:
-        """Raise if the emulated cloud or the alarm's stand-in has ended by itself."""
+        """Raise if the emulated cloud or a stand-in has ended by itself."""
         self.emulator.require_running()
-        if self._alarm is not None:
-            self._alarm.require_working()
+        for stand_in in (self._alarm, self._schedule):
+            if stand_in is not None:
+                stand_in.require_working()
 
 
 def _new_work_dir() -> Path:

@@ -1,7 +1,7 @@
-"""Read template.yaml and resolve the intrinsics that its alarm uses.
+"""Read template.yaml and resolve the intrinsics that its alarm and its schedule use.
 
-Only ``Ref``, ``Fn::Sub`` and ``Fn::If`` are resolved, and conditions made of ``Fn::Equals``, ``Fn::Not``, ``Fn::And``
-and ``Fn::Or``. Anything else is an error that names it.
+Only ``Ref``, ``Fn::Sub``, ``Fn::If`` and ``Fn::FindInMap`` are resolved, and conditions made of ``Fn::Equals``,
+``Fn::Not``, ``Fn::And`` and ``Fn::Or``. Anything else is an error that names it.
 """
 
 from __future__ import annotations
@@ -99,6 +99,8 @@ class Resolver:
             if name == "Fn::If":
                 condition, then, otherwise = argument
                 return self.resolve(then if self.condition(condition) else otherwise)
+            if name == "Fn::FindInMap":
+                return self._find_in_map(*(str(self.resolve(part)) for part in argument))
             if name.startswith("Fn::"):
                 raise CannotResolve(f"{name} is not resolved by the lab (value: {argument!r})")
         return {key: self.resolve(item) for key, item in value.items()}
@@ -130,6 +132,14 @@ class Resolver:
             if name in known:
                 return known[name]
         raise CannotResolve(f"Ref {name}: neither a parameter, nor a resource of the stack, nor a pseudo parameter")
+
+    def _find_in_map(self, name: str, *keys: str) -> Any:
+        found: Any = self.template.get("Mappings", {}).get(name, {})
+        for key in keys:
+            if key not in found:
+                raise CannotResolve(f"mapping {name} has no entry {'.'.join(keys)}")
+            found = found[key]
+        return found
 
     def _sub(self, argument: Any) -> str:
         text, local = (argument, {}) if isinstance(argument, str) else (argument[0], argument[1])

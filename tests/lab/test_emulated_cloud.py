@@ -1,6 +1,8 @@
 """What is added to ministack, against fakes of the functions it wraps."""
 
 import json
+import threading
+import time
 from types import SimpleNamespace
 from urllib.parse import quote
 
@@ -10,6 +12,8 @@ from lab.emulated_cloud import (
     alarm_names,
     authorize_alarms_by_name,
     exception_name,
+    leave_schedules_to_the_lab,
+    let_mappings_take_time,
     name_actions_as_aws_does,
     publish_metrics_of_mappings,
 )
@@ -103,3 +107,89 @@ def test_exception_name_is_the_class_of_the_last_traceback():
     )
     assert exception_name(log) == "Late"
     assert exception_name("all is well") is None
+
+
+def mappings(seconds=0.15, **mapping):
+    """A fake of ministack's Lambda service with one mapping, whose changes take time."""
+    known = {"UUID": "m", "State": "Enabled", "Enabled": True, **mapping}
+
+    def answer(body, status):
+        return status, {}, json.dumps(body).encode()
+
+    def update(mapping_id, request):
+        if mapping_id != "m":
+            return answer({}, 404)
+        known.update(request)
+        known["State"] = "Enabled" if known["Enabled"] else "Disabled"
+        return answer(known, 200)
+
+    service = SimpleNamespace(
+        mapping=known,
+        _esms={"m": known},
+        _esm_wake=threading.Event(),
+        _update_esm=update,
+        _delete_esm=lambda mapping_id: answer(known, 202),
+        error_response_json=lambda code, message, status: answer({"code": code, "message": message}, status),
+    )
+    let_mappings_take_time(service, seconds)
+    return service
+
+
+def settled(service):
+    assert service._esm_wake.wait(5)
+    service._esm_wake.clear()
+    return service.mapping["State"], service.mapping["Enabled"]
+
+
+@pytest.mark.parametrize(
+    ("before", "request_", "meanwhile", "after"),
+    [
+        ({}, {"Enabled": False}, "Disabling", ("Disabled", False)),
+        ({"State": "Disabled", "Enabled": False}, {"Enabled": True}, "Enabling", ("Enabled", True)),
+        ({}, {"ScalingConfig": {"MaximumConcurrency": 2}}, "Updating", ("Enabled", True)),
+        ({"State": "Disabled", "Enabled": False}, {"BatchSize": 5}, "Updating", ("Disabled", False)),
+    ],
+)
+def test_change_of_a_mapping_takes_time_and_it_does_not_poll_meanwhile(before, request_, meanwhile, after):
+    service = mappings(**before)
+    status, _, body = service._update_esm("m", request_)
+    assert (status, json.loads(body)["State"]) == (200, meanwhile)
+    assert (service.mapping["State"], service.mapping["Enabled"]) == (meanwhile, False)
+    assert settled(service) == after
+
+
+def test_mapping_that_is_changing_refuses_changes_as_aws_does():
+    service = mappings()
+    service._update_esm("m", {"Enabled": False})
+    for change, verb in ((lambda: service._update_esm("m", {"Enabled": True}), "update"),
+                         (lambda: service._delete_esm("m"), "delete")):  # fmt: skip
+        status, _, body = change()
+        assert status == 400
+        assert json.loads(body) == {
+            "code": "ResourceInUseException",
+            "message": f"Cannot {verb} the event source mapping because it is in use.",
+        }
+    assert settled(service) == ("Disabled", False)
+    assert service._update_esm("m", {"Enabled": True})[0] == 200
+    assert settled(service) == ("Enabled", True)
+    assert service._delete_esm("m")[0] == 202
+
+
+def test_empty_scaling_config_takes_the_limit_away():
+    service = mappings(seconds=0.0, ScalingConfig={"MaximumConcurrency": 2})
+    _, _, body = service._update_esm("m", {"ScalingConfig": {}})
+    assert "ScalingConfig" not in json.loads(body)
+    assert "ScalingConfig" not in service.mapping
+
+
+def test_refused_change_of_a_mapping_begins_nothing():
+    service = mappings()
+    assert service._update_esm("other", {"Enabled": False})[0] == 404
+    time.sleep(0.01)
+    assert service.mapping["State"] == "Enabled"
+
+
+def test_schedules_of_the_emulator_are_stopped():
+    rules = SimpleNamespace(_tick_scheduled_rules=lambda: pytest.fail("it ticked"))
+    leave_schedules_to_the_lab(rules)
+    rules._tick_scheduled_rules()

@@ -19,7 +19,11 @@ Resources:
     Value: !Sub "${Queue} of ${AWS::Region}, not ${!Literal}"
     Local: !Sub ["${name}", {name: !Ref Queue}]
     Chosen: !If [Named, !Ref AlarmName, built-in]
+    Mapped: !FindInMap [Sizes, !Ref AlarmName, Words]
     Unknown: !GetAtt Queue.Arn
+Mappings:
+  Sizes:
+    small: {Words: not much}
 """
 
 
@@ -61,3 +65,10 @@ def test_lab_parameters_scales_what_sqs_holds_and_skips_what_is_not_declared(tem
         "Runtime": runtime_name(),
         "QueueVisibilityTimeoutSeconds": "18",
     }
+
+
+def test_resolve_finds_in_a_map_and_names_what_is_not_there(template):
+    mapped = template["Resources"]["Thing"]["Mapped"]
+    assert resolver(template, AlarmName="small").resolve(mapped) == "not much"
+    with pytest.raises(CannotResolve, match=r"mapping Sizes has no entry large\.Words"):
+        resolver(template, AlarmName="large").resolve(mapped)
