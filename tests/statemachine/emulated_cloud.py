@@ -18,7 +18,8 @@ from typing import Any
 import moto.stepfunctions.parser.asl.component.common.retry.jitter_strategy_decl as retry_jitter
 import moto.stepfunctions.parser.asl.component.state.exec.state_task.lambda_eval_utils as lambda_calls
 from botocore.exceptions import ClientError
-from moto.awslambda.models import EventSourceMapping, LambdaBackend, lambda_backends
+from moto.awslambda.models import EventSourceMapping, LambdaBackend
+from moto.awslambda.utils import get_backend
 from moto.awslambda_simple.models import LambdaSimpleBackend
 from moto.core.exceptions import JsonRESTError
 from moto.events.models import EventsBackend
@@ -226,7 +227,7 @@ class EmulatedCloud:
 
     def undo_last_switch(self, uuid: str) -> None:
         """Have the last change of the mapping come to nothing."""
-        mapping = lambda_backends[ACCOUNT][REGION].get_event_source_mapping(uuid)
+        mapping = get_backend(ACCOUNT, REGION).get_event_source_mapping(uuid)
         mapping.enabled = not mapping.enabled
         self._changing.pop(uuid, None)
 

@@ -89,6 +89,24 @@ def other_peoples_doings() -> Iterator[Made]:
         world.lose_next_switches(2)
         world.run()
     yield from calls.made
+    with watched() as (world, calls):
+        world.send(1)
+        world.cloud.when_enabled = lambda: world.clock.after(60, lambda: world.set_mapping(enabled=False))
+        world.run()
+    yield from calls.made
+
+
+def messages_at_their_last_receive() -> Iterator[Made]:
+    """Have messages that their next receive would dead-letter, held by probes and met by a sweep."""
+    for stored in (True, False):
+        with watched(max_receive_count=1) as (world, calls):
+            world.register("Update", StoreHeldMessages=stored, Recovery="REJITTER", FirstProbeSeconds=10)
+            world.send(12)
+            world.target.behaviour = after_failures(2)
+            world.start()
+            world.run()  # a second trip, which finds the circuit owned
+            world.finish(world.started[0])
+        yield from calls.made
 
 
 def upgrades() -> Iterator[Made]:
@@ -107,7 +125,14 @@ def recorded() -> frozenset[Triple]:
     for scenario in SCENARIOS:
         with incident(scenario) as (_, calls):
             made += calls.made
-    for happening in (lives_of_a_registration, errors_that_go_on, other_peoples_doings, upgrades):
+    happenings = (
+        lives_of_a_registration,
+        errors_that_go_on,
+        other_peoples_doings,
+        messages_at_their_last_receive,
+        upgrades,
+    )
+    for happening in happenings:
         made += happening()
     return frozenset(seen(iter(made)))
 
