@@ -437,15 +437,14 @@ class World:
         name = f"{state}Function"
         self.cloud.functions[name] = replace(self.cloud.functions[name], handler=_handler_of(module_of(state)))
 
-    def lose_next_switches(self, count: int) -> None:
-        """Have the next accepted changes of the mapping come to nothing."""
-        left = iter(range(count))
+    def lose_first_switches(self) -> None:
+        """Have the first request to disable the mapping, and the first to enable it, come to nothing."""
 
-        def lose() -> None:
-            if next(left, None) is not None:
-                self.cloud.undo_last_switch(self.mapping_id)
+        def lose_once() -> Callable[[], object]:
+            first = iter([True])
+            return lambda: next(first, False) and self.cloud.undo_last_switch(self.mapping_id)
 
-        self.cloud.when_disabled = self.cloud.when_enabled = lose
+        self.cloud.when_disabled, self.cloud.when_enabled = lose_once(), lose_once()
 
     def notify(self) -> None:
         """Give the breaker a topic to notify."""

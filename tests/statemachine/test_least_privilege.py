@@ -86,7 +86,7 @@ def other_peoples_doings() -> Iterator[Made]:
     yield from calls.made
     with watched() as (world, calls):
         world.send(1)
-        world.lose_next_switches(2)
+        world.lose_first_switches()
         world.run()
     yield from calls.made
     with watched() as (world, calls):
