@@ -432,6 +432,24 @@ class World:
 
         self.cloud.functions[f"{state}Function"] = replace(function, handler=broken)
 
+    def add_step(self, state: str) -> None:
+        """Deploy the function of one more step."""
+        self.cloud.functions[f"{state}Function"] = DeployedFunction(_handler_of(module_of(state)), STEP_TIMEOUT_SECONDS)
+
+    def stop_in(self, state: str, *, visit: int = 1) -> None:
+        """Stop the execution when a step has done its work, as if a person did."""
+        name = f"{state}Function"
+        function = self.cloud.functions[name]
+        visits = iter(range(1, visit + 1))
+
+        def stopping(event: Any, context: LambdaContext) -> Any:
+            answer = function.handler(event, context)
+            if next(visits, None) == visit:
+                client("stepfunctions").stop_execution(executionArn=event["execution"])
+            return answer
+
+        self.cloud.functions[name] = replace(function, handler=stopping)
+
     def mend_step(self, state: str) -> None:
         """Have a step's function work again."""
         name = f"{state}Function"

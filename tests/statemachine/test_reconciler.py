@@ -25,21 +25,6 @@ def reconciled(*, surroundings: dict[str, Any] | None = None, **settings: Any) -
         assert world.exposed() == []
 
 
-def stop_in(world: World, state: str, *, visit: int = 1) -> None:
-    """Stop the execution when a step has done its work, as if a person did."""
-    name = f"{state}Function"
-    function = world.cloud.functions[name]
-    visits = iter(range(1, visit + 1))
-
-    def stopping(event: Any, context: Any) -> Any:
-        answer = function.handler(event, context)
-        if next(visits, None) == visit:
-            client("stepfunctions").stop_execution(executionArn=event["execution"])
-        return answer
-
-    world.cloud.functions[name] = type(function)(stopping, function.timeout_seconds)
-
-
 def settled(world: World, *, within: float) -> None:
     """Let time pass until no incident runs any more."""
     closed_by = world.clock.elapsed() + within
@@ -71,7 +56,7 @@ def test_execution_stopped_anywhere_is_resumed_within_two_periods_and_finished(s
         world.target.behaviour = after_failures(2)
         if state == "ReopenCircuit":
             world.fail_recoveries(1)
-        stop_in(world, state, visit=visit)
+        world.stop_in(state, visit=visit)
         world.poll_every(20)
         first = world.start()
         world.clock.wait_for(lambda: world.status(first) == "ABORTED")
@@ -98,7 +83,7 @@ def test_without_the_reconciler_a_stopped_execution_leaves_the_mapping_disabled(
     with reconciled() as world:
         world.send(4)
         world.clock.after(30, lambda: None)
-        stop_in(world, "ConfirmPaused")
+        world.stop_in("ConfirmPaused")
         world.start()
         world.clock.sleep(24 * 3600)
         assert world.mapping_state() == "Disabled"
@@ -153,7 +138,7 @@ def test_two_reconcilers_at_once_start_one_successor() -> None:
     with reconciled() as world:
         world.send(6)
         world.target.behaviour = until(300)
-        stop_in(world, "ProbeTarget")
+        world.stop_in("ProbeTarget")
         world.start()
         world.clock.sleep(60)
         found = [world.reconcile(), world.reconcile()]
@@ -166,7 +151,7 @@ def test_record_read_before_somebody_else_resumed_it_does_no_harm(monkeypatch: p
     with reconciled() as world:
         world.send(6)
         world.target.behaviour = until(300)
-        stop_in(world, "ProbeTarget")
+        world.stop_in("ProbeTarget")
         world.start()
         world.clock.sleep(60)
         resume = Reconciler._resume
@@ -260,7 +245,7 @@ def test_mapping_enabled_while_the_owner_is_dead_is_respected_and_announced() ->
     with reconciled() as world:
         world.send(6)
         world.target.behaviour = failing
-        stop_in(world, "ProbeTarget")
+        world.stop_in("ProbeTarget")
         world.start()
         world.clock.sleep(60)
         world.set_mapping(enabled=True)
@@ -353,7 +338,7 @@ def test_circuit_that_cannot_be_reconciled_does_not_keep_the_others_from_it() ->
     with reconciled() as world:
         world.send(6)
         world.target.behaviour = until(300)
-        stop_in(world, "ProbeTarget")
+        world.stop_in("ProbeTarget")
         world.start()
         world.clock.sleep(60)
         client("dynamodb").put_item(
