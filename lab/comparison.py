@@ -49,6 +49,7 @@ def _stage(console: Console, title: str, **parameters: str) -> OutageResult:
     with Lab(scale=_SCALE) as lab:
         lab.deploy(parameters)
         lab.start_alarm()
+        lab.start_schedule()
         with timeline_for(console) as timeline:
             return lab.run_outage(PLAN, timeline.show)
 
@@ -134,7 +135,7 @@ def _draw_queue(axis: Any, result: OutageResult) -> None:
 
 
 def _draw_mapping(axis: Any, result: OutageResult) -> None:
-    colours = {"Enabled": GREEN, "Disabled": AMBER}
+    colours = {"Enabled": GREEN, "Updating": GREEN, "Disabled": AMBER, "Disabling": AMBER, "Enabling": AMBER}
     samples = result.samples
     for sample, following in pairwise(samples):
         axis.broken_barh(

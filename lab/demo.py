@@ -21,8 +21,8 @@ from lab.summary import print_summary
 from lab.timeline import timeline_for
 
 PICTURE = LAB_DIR / "outage.png"
-# How long after the fix the backlog may take: the longest pause between probes, a probe, and the backlog itself.
-_RECOVERY_LIMIT = 480.0
+# How long after the fix it may take: the longest pause between probes, a probe, the backlog itself, and the watch.
+_RECOVERY_LIMIT = 1200.0
 # Re-jittered messages come back over this time, by the template's default.
 _REJITTER_SECONDS = 300.0
 
@@ -38,6 +38,7 @@ def run_demo(options: DemoOptions, console: Console) -> int:
     with Lab(scale=options.scale) as lab:
         _set_up(lab, options, console)
         lab.start_alarm()
+        lab.start_schedule()
         with timeline_for(console) as timeline:
             result = lab.run_outage(_plan(options), timeline.show)
         print_summary(console, result)

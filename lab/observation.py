@@ -49,6 +49,8 @@ class Sample:
     at: float
     circuit: str = "-"
     mapping: str = "-"
+    # The mapping's maximum concurrency, 0 for none of its own.
+    limit: int = 0
     alarm: str = "-"
     step: str = ""
     trouble: str = ""
@@ -62,6 +64,11 @@ class Sample:
     duplicates: int = 0
     failed_calls: int = 0
     running_executions: int = 0
+
+    @property
+    def flowing(self) -> bool:
+        """Whether the mapping is on. It is ``Updating`` while its concurrency is raised."""
+        return self.mapping in ("Enabled", "Updating")
 
     @property
     def depth(self) -> int:
@@ -110,6 +117,8 @@ def changes_between(before: Sample, after: Sample) -> Iterator[Change]:
         old, new = getattr(before, subject), getattr(after, subject)
         if old != new:
             yield Change(after.at, subject, f"{old} -> {new}" if old != "-" else new)
+    if after.limit != before.limit:
+        yield Change(after.at, "mapping", f"at most {after.limit} batches at once" if after.limit else "no limit set")
     if after.step and after.step != before.step:
         yield Change(after.at, "step", after.step)
     if after.trouble and after.trouble != before.trouble:
@@ -176,10 +185,12 @@ class Observer:
         queue = self._queue_depths(self.places.queue_url)
         dead = self._queue_depths(self.places.dead_letter_queue_url)
         running, step, trouble = self._running_step(record.get("owner"))
+        mapping = self.eyes.functions.get_event_source_mapping(UUID=self.places.mapping_id)
         sample = Sample(
             at=self.now(),
             circuit=record.get("state", "-"),
-            mapping=self._mapping_state(),
+            mapping=mapping["State"],
+            limit=mapping.get("ScalingConfig", {}).get("MaximumConcurrency", 0),
             alarm=self.alarm_state(),
             step=step,
             trouble=trouble,
@@ -252,9 +263,6 @@ class Observer:
         )
         return {name: next(iter(value.values())) for name, value in answer.get("Item", {}).items()}
 
-    def _mapping_state(self) -> str:
-        return self.eyes.functions.get_event_source_mapping(UUID=self.places.mapping_id)["State"]
-
     def _queue_depths(self, queue_url: str) -> tuple[int, int, int]:
         answer = self.eyes.sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=list(_QUEUE_ATTRIBUTES))
         attributes: Mapping[str, str] = dict(answer["Attributes"].items())
@@ -295,8 +303,10 @@ def _step_of(newest_first: Sequence[Mapping[str, Any]]) -> str:
 def _trouble_of(newest_first: Sequence[Mapping[str, Any]]) -> str:
     """The last failure of a step, or nothing."""
     for place, event in enumerate(newest_first):
-        if "taskFailedEventDetails" in event:
-            return f"{_step_of(newest_first[place:])} failed: {_cause(event['taskFailedEventDetails'])}"
+        failure = event.get("taskFailedEventDetails")
+        # To wait for a mapping that is changing is no trouble.
+        if failure is not None and failure.get("error") != "MappingNotSettled":
+            return f"{_step_of(newest_first[place:])} failed: {_cause(failure)}"
     return ""
 
 

@@ -15,7 +15,7 @@ LONGEST_OUTAGE = 7200
 SLOWEST_RATE = 0.2
 # What the emulator can take beside everything else on two cores.
 FASTEST_WALL_RATE = 50
-RECOVERIES = ("IMMEDIATE", "REJITTER")
+RECOVERIES = ("RAMP", "IMMEDIATE", "REJITTER")
 
 _ABOUT = """\
 Stage an outage on this machine: deploy the application to an emulated cloud with sam, send orders, break their
@@ -39,8 +39,9 @@ class DemoOptions:
 
     rate: float = 1.0
     outage: float = 300.0
-    scale: int = 10
-    recovery: str = "IMMEDIATE"
+    # At this pace the demo, whose recovery is watched for ten minutes, takes two.
+    scale: int = 12
+    recovery: str = "RAMP"
     keep: bool = False
 
 
@@ -105,7 +106,7 @@ def _parsers() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
         type=_recovery,
         default=DemoOptions.recovery,
         metavar="HOW",
-        help=f"what happens to the backlog: {' or '.join(RECOVERIES)} (default %(default)s)",
+        help=f"how messages are let in again: {', '.join(RECOVERIES)} (default %(default)s)",
     )
     demo.add_argument(
         "--keep",
@@ -137,5 +138,5 @@ def _scale(text: str) -> int:
 
 def _recovery(text: str) -> str:
     if text.upper() not in RECOVERIES:
-        raise argparse.ArgumentTypeError(f"{text!r} is refused: must be {' or '.join(RECOVERIES)}")
+        raise argparse.ArgumentTypeError(f"{text!r} is refused: must be one of {', '.join(RECOVERIES)}")
     return text.upper()

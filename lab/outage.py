@@ -1,4 +1,4 @@
-"""An outage from beginning to end: healthy, failing, fixed, drained."""
+"""An outage from beginning to end: healthy, failing, fixed, drained, closed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ class OutageNotRun(RuntimeError):
 class OutagePlan:
     """What to stage. All in real-equivalent seconds and orders per real-equivalent second.
 
-    ``recovery_limit`` is how long after the fix the backlog may take to drain before the run is ended.
+    ``recovery_limit`` is how long after the fix the backlog may take to drain, and the circuit to close, before the run
+    is ended.
     """
 
     rate: float = 1.0
@@ -49,6 +50,7 @@ class Milestones:
     paused: float | None = None
     flowing: float | None = None
     drained: float | None = None
+    closed: float | None = None
 
     @property
     def time_to_open(self) -> float | None:
@@ -57,8 +59,13 @@ class Milestones:
 
     @property
     def fix_to_flowing(self) -> float | None:
-        """From the fix to the mapping being Enabled for good."""
+        """From the fix to the mapping being on for good, with few messages at once to begin with."""
         return _between(self.fixed, self.flowing)
+
+    @property
+    def fix_to_closed(self) -> float | None:
+        """From the fix to the end of the incident, the watch after the last step included."""
+        return _between(self.fixed, self.closed)
 
     @property
     def fix_to_drained(self) -> float | None:
@@ -132,6 +139,8 @@ class OutageResult:
                 f"The backlog was not drained within {self.plan.recovery_limit:.0f} s of the fix: "
                 f"{len(account.waiting)} orders are still waiting."
             )
+        elif self.milestones.paused is not None and self.circuit_at_end != "CLOSED":
+            wrong.append(f"The circuit is {self.circuit_at_end} at the end, not CLOSED.")
         return wrong
 
 
@@ -172,15 +181,16 @@ class Outage:
             self._for(self.plan.outage - (self.observer.now() - broken))
             fixed = self._switch("fixed", failing=False)
             drained = self._until_drained(fixed)
-            self.phase = "drained" if drained is not None else "out of time"
-            self._for(self.plan.after if drained is not None else 0)
+            closed = self._until_closed(fixed) if drained is not None else None
+            self.phase = "closed" if closed is not None else "out of time"
+            self._for(self.plan.after if closed is not None else 0)
             self.stream.stop()
             self._last_orders()
         finally:
             self.stream.stop()
             self.observer.stop()
         self.observer.require_working()
-        return self._result(broken, fixed, drained)
+        return self._result(broken, fixed, drained, closed)
 
     def _healthy(self) -> None:
         self._for(self.plan.healthy)
@@ -203,8 +213,7 @@ class Outage:
         backlog: frozenset[str] | None = None
         while self.observer.now() - fixed < self.plan.recovery_limit:
             sample = self.observer.latest
-            flowing = sample.mapping == "Enabled" and sample.circuit == "CLOSED" and not sample.running_executions
-            if flowing and sample.at > fixed:
+            if sample.flowing and sample.circuit != "OPEN" and sample.at > fixed:
                 self.phase = "recovering"
                 if backlog is None:
                     backlog = frozenset(order.order_id for order in list(self.stream.sent))
@@ -213,6 +222,16 @@ class Outage:
                     at = self.observer.now()
                     self.observer.say("lab", "the backlog is drained")
                     return at
+            self._tick()
+        return None
+
+    def _until_closed(self, fixed: float) -> float | None:
+        """Wait until the breaker has watched for long enough and has ended the incident."""
+        self.phase = "watched"
+        while self.observer.now() - fixed < self.plan.recovery_limit:
+            sample = self.observer.latest
+            if sample.circuit == "CLOSED" and sample.mapping == "Enabled" and not sample.running_executions:
+                return sample.at
             self._tick()
         return None
 
@@ -241,7 +260,7 @@ class Outage:
             self.on_tick(self)
         time.sleep(_TICK_SECONDS)
 
-    def _result(self, broken: float, fixed: float, drained: float | None) -> OutageResult:
+    def _result(self, broken: float, fixed: float, drained: float | None, closed: float | None) -> OutageResult:
         observer, places = self.observer, self.lab.places
         observer.look_closely()
         last = observer.look()
@@ -266,6 +285,7 @@ class Outage:
                 paused=paused,
                 flowing=_flowing_again(samples, fixed) if paused is not None else None,
                 drained=drained,
+                closed=closed,
             ),
             account=account,
             receives_burnt=observer.receives.burnt(account.processed),
@@ -298,10 +318,10 @@ class Outage:
 
 
 def _flowing_again(samples: Sequence[Sample], fixed: float) -> float | None:
-    """When the mapping was seen Enabled for good after the fix."""
+    """When the mapping was seen on for good after the fix."""
     flowing: float | None = None
     for sample in samples:
-        if sample.mapping != "Enabled":
+        if not sample.flowing:
             flowing = None
         elif sample.at > fixed and flowing is None:
             flowing = sample.at

@@ -23,7 +23,8 @@ from lab.outage import OutageResult
 
 GREEN, RED, AMBER, BLUE, _INK, _PALE = "#2f9e6e", "#d64545", "#e0a526", "#3b6fb6", "#26323f", "#8a97a5"
 _STATE_COLOURS = {"CLOSED": GREEN, "Enabled": GREEN, "OK": GREEN, "OPEN": RED, "Disabled": RED, "ALARM": RED,
-                  "HALF_OPEN": AMBER, "INSUFFICIENT_DATA": "#c9d1d9"}  # fmt: skip
+                  "HALF_OPEN": AMBER, "Enabling": AMBER, "Disabling": AMBER, "Updating": AMBER,
+                  "INSUFFICIENT_DATA": "#c9d1d9"}  # fmt: skip
 _LANES = (("alarm", "alarm"), ("mapping", "mapping"), ("circuit", "circuit"))
 _BIN_SECONDS = 10.0
 STYLE: dict[Any, Any] = {
@@ -120,10 +121,12 @@ def _draw_depth(axis: Any, result: OutageResult) -> None:
 def _draw_states(axis: Any, result: OutageResult, end: float) -> None:
     for lane, (attribute, _) in enumerate(_LANES):
         for start, stop, state in _bands(result.samples, attribute, end):
+            limit = _limit_between(result.samples, start, stop) if state == "Enabled" else 0
             colour = _STATE_COLOURS.get(state, "#eef1f4")
             axis.broken_barh([(start, stop - start)], (lane - 0.36, 0.72), facecolors=colour, linewidth=0, zorder=3)
             if stop - start > end * 0.075 and state in _STATE_COLOURS:
-                axis.text((start + stop) / 2, lane, state, ha="center", va="center", color="white", fontsize=8.5,
+                text = f"{limit} at once" if limit else state
+                axis.text((start + stop) / 2, lane, text, ha="center", va="center", color="white", fontsize=8.5,
                           fontweight="bold", zorder=4)  # fmt: skip
             elif state == "HALF_OPEN":
                 # Short by nature, and the one colour that is not explained elsewhere.
@@ -149,6 +152,7 @@ def _annotate(axis: Any, result: OutageResult) -> None:
         (times.fixed, "target fixed", GREEN),
         (times.flowing, "flowing", GREEN),
         (times.drained, "drained", BLUE),
+        (times.closed, "closed", GREEN),
     ]
     placed = sorted((at, text, colour) for at, text, colour in marks if at is not None)
     span = result.samples[-1].at
@@ -178,6 +182,11 @@ def _bands(samples: Sequence[Sample], attribute: str, end: float) -> Iterator[tu
             yield start, sample.at, state
             start, state = sample.at, value
     yield start, end, state
+
+
+def _limit_between(samples: Sequence[Sample], start: float, stop: float) -> int:
+    """The mapping's maximum concurrency in the middle of a stretch of time, 0 for none."""
+    return next((sample.limit for sample in samples if sample.at >= (start + stop) / 2), 0)
 
 
 def _processed_per_bin(samples: Sequence[Sample], end: float) -> tuple[list[float], list[float]]:

@@ -26,8 +26,9 @@ def rows(result: OutageResult) -> Iterator[Row | None]:
     yield "receives burnt", str(result.receives_burnt), "that did not end in a processed message"
     yield None
     yield "time to open", _seconds(times.time_to_open), "first failed call to mapping Disabled"
-    yield "from fix to flowing", _seconds(times.fix_to_flowing), "mapping Enabled for good"
+    yield "from fix to flowing", _seconds(times.fix_to_flowing), "mapping Enabled for good, with less at once at first"
     yield "from fix to drained", _seconds(times.fix_to_drained), "every order sent before that, processed"
+    yield "from fix to closed", _seconds(times.fix_to_closed), "ramp and watch included"
     yield None
     yield "probes", str(result.probes), ""
     yield "state transitions", str(result.state_transitions), f"${result.price:.5f} on AWS, at $25 a million"

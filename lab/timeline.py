@@ -27,6 +27,9 @@ STYLES = {
     "Disabled": "bold red",
     "ALARM": "bold red",
     "HALF_OPEN": "bold yellow",
+    "Enabling": "bold yellow",
+    "Disabling": "bold yellow",
+    "Updating": "bold yellow",
     "INSUFFICIENT_DATA": "dim",
 }
 _PHASES = {
@@ -34,8 +37,9 @@ _PHASES = {
     "outage": ("OUTAGE: the target fails", "bold white on red"),
     "fixed": ("target fixed, circuit not closed yet", "bold black on yellow"),
     "recovering": ("messages flow again, draining the backlog", "yellow"),
-    "drained": ("backlog drained", "bold green"),
-    "out of time": ("not drained in time", "bold red"),
+    "watched": ("backlog drained, the breaker still watches", "bold yellow"),
+    "closed": ("circuit closed", "bold green"),
+    "out of time": ("not closed in time", "bold red"),
 }
 _SUBJECT_STYLES = {
     "lab": "cyan",
@@ -116,7 +120,8 @@ class PlainTimeline:
 def heartbeat_line(sample: Sample) -> str:
     """The application at one moment, as one plain line."""
     return (
-        f"{clock_text(sample.at):>6}  ...      circuit {sample.circuit}, mapping {sample.mapping}, "
+        f"{clock_text(sample.at):>6}  ...      circuit {sample.circuit}, mapping {sample.mapping}"
+        f"{f' (at most {sample.limit} at once)' if sample.limit else ''}, "
         f"queue {sample.depth}, processed {sample.processed} of {sample.sent}, failed calls {sample.failed_calls}"
         + (f", step {sample.step}" if sample.step else "")
     )
@@ -179,6 +184,7 @@ def _states(sample: Sample) -> Table:
             Text.assemble((f"{name} ", "dim"), (value, STYLES.get(value, "")))
             for name, value in (("circuit", sample.circuit), ("mapping", sample.mapping), ("alarm", sample.alarm))
         ),
+        Text("" if not sample.limit else f"at most {sample.limit} at once", "yellow"),
         Text.assemble(("step ", "dim"), (sample.step or "none running", "bold" if sample.step else "dim")),
         Text("" if sample.next_probe_in is None else f"next probe in {sample.next_probe_in:.0f} s", "cyan"),
     )

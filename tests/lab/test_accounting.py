@@ -115,7 +115,7 @@ def test_broken_promises_of_a_good_run_are_none():
         ({"failed_calls": 0}, "No call failed"),
         ({"milestones": Milestones(60, 360, 500, drained=450)}, "never opened"),
         ({"mapping_at_end": "Disabled"}, "The mapping is Disabled at the end"),
-        ({"milestones": Milestones(60, 360, 500, paused=200)}, "not drained within 600 s"),
+        ({"milestones": Milestones(60, 360, 500, paused=200)}, "not drained within 1200 s"),
     ],
 )
 def test_broken_promises_says_which_in_a_sentence(changes, sentence):

@@ -4,7 +4,7 @@ from lab.options import CompareOptions, DemoOptions, parse_options
 
 
 def test_parse_options_without_any_gives_the_defaults():
-    assert parse_options(["demo"]) == DemoOptions(rate=1.0, outage=300.0, scale=10, recovery="IMMEDIATE", keep=False)
+    assert parse_options(["demo"]) == DemoOptions(rate=1.0, outage=300.0, scale=12, recovery="RAMP", keep=False)
 
 
 def test_parse_options_reads_all_of_them():
@@ -23,7 +23,7 @@ def test_parse_options_reads_all_of_them():
         ("--outage", "inf", "between 240 and 7200"),
         ("--scale", "7", "one of 1, 2, 3, 4, 5, 6, 10, 12, 15"),
         ("--scale", "1.5", "one of 1, 2, 3"),
-        ("--recovery", "RAMP", "IMMEDIATE or REJITTER"),
+        ("--recovery", "SLOWLY", "one of RAMP, IMMEDIATE, REJITTER"),
     ],
 )
 def test_parse_options_bad_value_is_refused_naming_option_value_and_rule(option, value, rule, capsys):
