@@ -12,6 +12,8 @@ import template_checks as checks
 from harness import machine_definition
 from sam_template import TEMPLATE_FILE, resources_of, source_template, transform, transformed_template
 
+from lab.metric_math import parse
+
 Template = dict[str, Any]
 Check = Callable[[Template], list[str]]
 
@@ -115,6 +117,19 @@ def test_breaker_is_watched_by_alarms() -> None:
     assert watched >= {"ExecutionsFailed", "ExecutionsAborted", "FailedInvocations"}
     # Without a timeout of its own the machine cannot time out, so that needs no alarm.
     assert "TimeoutSeconds" not in machine_definition()
+
+
+@pytest.mark.parametrize(("calls", "rate"), [(0, 0), (1, 0), (4, 0), (5, 100), (100, 100)])
+def test_builtin_alarm_needs_a_minimum_of_calls(calls: int, rate: float) -> None:
+    template = source_template()
+    (expression,) = [
+        metric["Expression"]["Fn::Sub"]
+        for metric in template["Resources"]["ErrorRateAlarm"]["Properties"]["Metrics"]
+        if "Expression" in metric
+    ]
+    default = str(template["Parameters"]["MinimumInvocations"]["Default"])
+    formula = parse(expression.replace("${MinimumInvocations}", default))
+    assert formula.evaluate({"invocations": calls, "errors": calls}) == rate
 
 
 def test_machine_takes_its_definition_from_the_file() -> None:
