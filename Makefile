@@ -24,7 +24,8 @@ compare: $(READY) ## The same outage without and with the breaker, side by side.
 	@$(BIN)/python -m lab compare
 
 test: lint ## All checks and tests, with one outage in the lab.
-	@$(BIN)/python -m pytest --cov --cov-report=term
+	@$(BIN)/python -m pytest -m "not e2e" --numprocesses 2 --cov --cov-report=term
+	@$(BIN)/python -m pytest -m e2e
 
 mutants: $(READY) ## One-line changes of the code, each of which must turn a promise's test red. Takes about 4 minutes.
 	@$(BIN)/python -m tests.mutations $(if $(PROMISE),--promise $(PROMISE))

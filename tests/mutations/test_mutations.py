@@ -25,7 +25,7 @@ def table() -> str:
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
 def test_mutation_changes_one_line_that_is_there(mutation: runner.Mutation, tmp_path: Path) -> None:
     copy = tmp_path / mutation.file
-    copy.parent.mkdir(parents=True)
+    copy.parent.mkdir(parents=True, exist_ok=True)
     before = (runner.REPOSITORY / mutation.file).read_text()
     copy.write_text(before)
     mutation.apply(tmp_path)
