@@ -18,10 +18,12 @@ from typing import Any
 import moto.stepfunctions.parser.asl.component.common.retry.jitter_strategy_decl as retry_jitter
 import moto.stepfunctions.parser.asl.component.state.exec.state_task.lambda_eval_utils as lambda_calls
 from botocore.exceptions import ClientError
+from botocore.model import StructureShape
 from moto.awslambda.models import EventSourceMapping, LambdaBackend
 from moto.awslambda.utils import get_backend
 from moto.awslambda_simple.models import LambdaSimpleBackend
 from moto.core.exceptions import JsonRESTError
+from moto.core.serialize import ResponseSerializer
 from moto.events.models import EventsBackend
 from moto.sqs.exceptions import InvalidParameterValue, ReceiptHandleIsInvalid, SQSException
 from moto.sqs.models import Message, Queue, SQSBackend
@@ -305,6 +307,7 @@ def put_right(cloud: EmulatedCloud) -> Iterator[None]:
     start = ExecutionWorker.start
     terminated = BaseExecutionWorkerCommunication.terminated
     stop = Environment.set_stop
+    serialize = ResponseSerializer._serialize_type_structure
 
     def invoke(
         backend: Any,
@@ -382,7 +385,21 @@ def put_right(cloud: EmulatedCloud) -> Iterator[None]:
         stop(env, *arguments, **named)
         clock.wake(env)
 
+    def serialize_present(
+        serializer: ResponseSerializer, serialized: Any, value: Any, shape: StructureShape, key: str
+    ) -> None:
+        # moto looks for each kind that a value of DynamoDB may be of, under each name that it may have. That takes a
+        # quarter of a path, and the value has just one.
+        if shape.name != "AttributeValue" or not key or not isinstance(value, dict):
+            serialize(serializer, serialized, value, shape, key)
+            return
+        wrapper: dict[str, Any] = {}
+        for name, inner in value.items():
+            serializer._serialize(wrapper, inner, shape.members[name], name)
+        serializer._default_serialize(serialized, wrapper, shape, key)
+
     patches: list[tuple[Any, str, Any]] = [
+        (ResponseSerializer, "_serialize_type_structure", serialize_present),
         (LambdaSimpleBackend, "invoke", invoke),
         (LambdaBackend, "get_event_source_mapping", get_mapping),
         (LambdaBackend, "list_event_source_mappings", list_mappings),

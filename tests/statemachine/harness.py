@@ -804,6 +804,7 @@ def build_world(
         try:
             yield world
         finally:
+            clock.forget_actions()  # or they would go on in the next world
             clock.sleep(1)  # until every execution waits: moto cannot stop one that is just starting
             for arn in world.executions():
                 if world.status(arn) == "RUNNING":

@@ -55,6 +55,8 @@ class SimulatedClock:
         self._travel = time_machine.travel(start, tick=False)
         self._hands: time_machine.Coordinates | None = None
         self._stopped = False
+        self._actions_running = 0
+        self._actions_wanted = True
         self.faults: list[Exception] = []
 
     def __enter__(self) -> Self:
@@ -106,7 +108,16 @@ class SimulatedClock:
     def after(self, seconds: float, action: Callable[[], object]) -> None:
         """Run `action` once, `seconds` from now, while everyone else waits."""
         with self._changed:
-            self._push(seconds, _Due(action=lambda: (action(), None)[1]))
+            if self._actions_wanted:
+                self._push(seconds, _Due(action=lambda: (action(), None)[1]))
+
+    def forget_actions(self) -> None:
+        """Begin no action any more, and let those under way come to their end."""
+        with self._changed:
+            self._actions_wanted = False
+            self._due = [entry for entry in self._due if entry[2].action is None]
+            heapq.heapify(self._due)
+        self.wait_for(lambda: self._actions_running == 0)
 
     def actor_begins(self) -> None:
         """Count one more actor. Call it before the actor's thread starts."""
@@ -149,6 +160,7 @@ class SimulatedClock:
             if moment > self.now():
                 self._hands.move_to(moment, tick=False)
             self._running_actors += 1
+            self._actions_running += due.action is not None
             due.woken.set()
         if due.action is not None:
             # On a thread of its own: it may wait, and it may stop the very actor that waits on this one.
@@ -160,6 +172,8 @@ class SimulatedClock:
         except Exception as fault:  # noqa: BLE001 - it belongs to the test
             self.faults.append(fault)
         finally:
+            with self._changed:
+                self._actions_running -= 1
             self.actor_ends()
 
 
