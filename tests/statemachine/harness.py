@@ -38,6 +38,7 @@ from emulated_cloud import (
     put_right,
 )
 from moto import mock_aws
+from moto.sns.models import sns_backends
 from moto.sqs.models import sqs_backends
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 from simulated_clock import SimulatedClock
@@ -678,6 +679,7 @@ class World:
         places: dict[str, Any] = {
             "a log line": self.log_text(),
             "an event": self.cloud.events,
+            "a notification": self.notifications(),
             "an item of the table": [item for item in self.items() if not item["sk"].startswith("CONTENT#")],
         }
         for arn in self.executions():
@@ -685,6 +687,10 @@ class World:
             places[f"the input, output or error of {arn}"] = described
             places[f"the history of {arn}"] = self.ended(arn).history
         return [place for place, content in places.items() if self.secret in json.dumps(content, default=str)]
+
+    def notifications(self) -> list[Any]:
+        """Return everything that was published to a topic."""
+        return [told for topic in sns_backends[ACCOUNT][REGION].topics.values() for told in topic.sent_notifications]
 
     def record(self) -> dict[str, Any]:
         """Return the circuit's record, with plain Python values."""

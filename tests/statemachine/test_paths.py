@@ -793,7 +793,8 @@ def test_secret_is_where_it_may_be_and_is_found_where_it_may_not() -> None:
         world.run()
         assert any(world.secret in item for item in stored)
         assert world.exposed() == []
+        world.notify()
         world.start({"circuit": CIRCUIT, "command": "OPEN", "reason": f"order {world.secret} failed"})
         world.finish()
         found = " ".join(world.exposed())
-        assert all(place in found for place in ("a log line", "an event", "the input", "the history"))
+        assert all(place in found for place in ("a log line", "an event", "a notification", "the input", "the history"))
