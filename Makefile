@@ -1,7 +1,7 @@
 # Every target sets up what it needs: python3 (3.11 or newer), make and git are all that must be there.
 # `build` and `deploy` are for AWS and also need the Python that RUNTIME names.
 .DEFAULT_GOAL := help
-.PHONY: help demo compare test mutants lint build deploy event clean
+.PHONY: help demo compare chaos test mutants lint build deploy event clean
 
 PYTHON  ?= python3
 VENV    := .venv
@@ -22,6 +22,9 @@ demo: $(READY) ## An outage on this machine, from first failure to drained backl
 
 compare: $(READY) ## The same outage without and with the breaker, side by side. Takes about 8 minutes.
 	@$(BIN)/python -m lab compare
+
+chaos: $(READY) ## An outage in which everything else fails, too, and what comes of it. Options: SEED MINUTES
+	@$(BIN)/python -m lab chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))
 
 test: lint ## All checks and tests, with one outage in the lab.
 	@$(BIN)/python -m pytest -m "not e2e" --numprocesses 2 --cov --cov-report=term

@@ -5,11 +5,15 @@
 and watches the breaker do its work. Every figure it prints is in *real-equivalent* seconds: the emulator runs
 ``scale`` times faster than AWS would, so a wall second stands for ``scale`` seconds.
 
+``python -m lab chaos`` makes trouble for the breaker itself through a whole outage, then stops, and demands that all
+comes right by itself. sam, the lab's own clients, the state machine's engine and the mapping's poller go straight to the
+emulated cloud; only the functions' calls pass the proxy. Its minutes are real ones.
+
 The parts, from the outside in:
 
 =====================  ==============================================================================================
-``cli``                ``python -m lab``: reads the options, runs the demo, says what broke.
-``options``            What the demo may be asked for, and the rules that refuse the rest.
+``cli``                ``python -m lab``: reads the options, runs what was asked for, says what broke.
+``options``            What the lab may be asked for, and the rules that refuse the rest.
 ``demo``               The demo itself: set up, outage, summary, picture.
 ``session``            ``Lab``: the one object that tests and the demo use. Start, deploy, clients, outage, stop.
 ``emulator``           ministack in a process of its own, on a free port, with a root key and nobody's real credentials.
@@ -24,9 +28,13 @@ The parts, from the outside in:
 ``background``         The thread that the loops run in: started, stopped, asked whether it still works.
 ``event_delivery``     EventBridge's side: which rules match, and what their input transformers make of the event.
 ``orders``             What is sent: realistic orders, and the sender that keeps a steady rate.
-``outage``             The phases: healthy, outage, fixed, drained. Ends in an ``OutageResult``.
+``outage``             The phases: healthy, outage, fixed, drained, closed. Ends in an ``OutageResult``.
 ``observation``        Samples of circuit, mapping, queues, ledger, metrics and the running step.
 ``accounting``         Sent minus processed minus waiting minus dead-lettered: what was lost. Pure.
+``chaos``              An outage in which everything else fails, too. Ends in an ``Outcome``: what was promised, and kept.
+``chaos_plan``         What a chaos run does when, drawn from a seed. Pure.
+``fault_proxy``        microburst between the functions and the emulated cloud: throttles, errors, latency, lost answers.
+``ownership``          Who owned the circuit when, by the histories of the executions. Pure.
 ``timeline``           The live view in a terminal, and plain lines elsewhere.
 ``summary``            The table at the end.
 ``picture``            The picture of the outage.

@@ -1,4 +1,4 @@
-"""The command line: ``python -m lab demo``."""
+"""The command line: ``python -m lab demo``, ``compare`` and ``chaos``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from types import FrameType
 
 from rich.console import Console
 
-from lab.options import CompareOptions, parse_options
+from lab.options import ChaosOptions, CompareOptions, parse_options
 
 # Shells' own convention for a program ended by a signal.
 _ENDED_BY_SIGNAL = 128
@@ -27,32 +27,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Imported here: --help and refusals should not wait for boto3 and matplotlib.
     from lab.alarm import UnsupportedAlarm
     from lab.alarm_stand_in import StandInFailed
+    from lab.chaos import ChaosNotRun, run_chaos
     from lab.comparison import run_comparison
     from lab.demo import run_demo
     from lab.deployment import DeploymentFailed
     from lab.emulator import EmulatorFailed
+    from lab.fault_proxy import ProxyFailed
     from lab.metric_math import UnsupportedExpression
     from lab.observation import ObservationFailed
     from lab.orders import OrdersNotSent
     from lab.outage import OutageNotRun
+    from lab.schedule_stand_in import ScheduleFailed, UnsupportedSchedule
     from lab.template import CannotResolve
 
     expected = (
         CannotResolve,
+        ChaosNotRun,
         DeploymentFailed,
         EmulatorFailed,
         ObservationFailed,
         OrdersNotSent,
         OutageNotRun,
+        ProxyFailed,
+        ScheduleFailed,
         StandInFailed,
         UnsupportedAlarm,
         UnsupportedExpression,
+        UnsupportedSchedule,
     )
     # A shell that starts a program in the background has it ignore Ctrl-C. Whoever sends it all the same means it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for name in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, _unwind)
     try:
+        if isinstance(options, ChaosOptions):
+            return run_chaos(options, console)
         return run_comparison(console) if isinstance(options, CompareOptions) else run_demo(options, console)
     except KeyboardInterrupt:
         console.print("\nStopped. Nothing is left running.")

@@ -11,6 +11,8 @@
   permission of its single call.
 * ministack changes an event source mapping at once. On AWS it is ``Enabling``, ``Disabling`` or ``Updating`` for a
   while, and refuses every other change meanwhile. How long is told by ``LAB_MAPPING_CHANGE_SECONDS``.
+* A proxy in front of ministack names another host than the one that a request was signed for. Where the functions are
+  sent to a proxy, a signature for its host holds, too.
 * ministack keeps schedules by the real clock. The lab runs them at its own pace, so they are stopped.
 
 Run as a program, by the lab. It leaves everything else as it is, and refuses a ministack that it does not fit.
@@ -28,6 +30,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
+from urllib.parse import urlsplit
 
 _BATCH_FUNCTIONS = ("_run_sqs_batch", "_execute_function", "_emit_lambda_metrics")
 _WARM_FUNCTION = "_execute_function_warm"
@@ -36,6 +39,7 @@ _EXCEPTION_LINE = re.compile(r"(?:\w+\.)*([A-Za-z_]\w*)(?::|$)")
 _RESOURCE_FUNCTION = "extract_resource_arn"
 _ACTION_FUNCTION = "extract_iam_action"
 _MAPPING_FUNCTIONS = ("_update_esm", "_delete_esm", "error_response_json")
+_SIGNATURE_FUNCTION = "header_signature_failure"
 _SCHEDULE_FUNCTION = "_tick_scheduled_rules"
 # Answers of HTTP with this status or a higher one are refusals.
 _REFUSED = 300
@@ -147,6 +151,23 @@ def leave_schedules_to_the_lab(rules: Any) -> None:
     rules._tick_scheduled_rules = lambda: None
 
 
+def accept_signatures_for(host: str, signatures: Any) -> None:
+    """Have ministack accept what was signed for this host, too."""
+    _require(signatures, _SIGNATURE_FUNCTION)
+    check = signatures.header_signature_failure
+
+    def check_for_both(
+        signature: Any, secret: str, method: str, path: str, query: Any, headers: Any, *rest: Any, **options: Any
+    ) -> Any:
+        failure = check(signature, secret, method, path, query, headers, *rest, **options)
+        if failure is None:
+            return None
+        as_signed = {name: value for name, value in headers.items() if name.lower() != "host"} | {"host": host}
+        return check(signature, secret, method, path, query, as_signed, *rest, **options)
+
+    signatures.header_signature_failure = check_for_both
+
+
 def authorize_alarms_by_name(actions: Any) -> None:
     """Have ministack check DescribeAlarms against the alarm that the caller names, where it names one."""
     _require(actions, _RESOURCE_FUNCTION)
@@ -238,7 +259,7 @@ def _require(module: Any, *names: str) -> None:
 
 if __name__ == "__main__":
     from ministack.app import main  # type: ignore[import-untyped]
-    from ministack.core import iam_actions  # type: ignore[import-untyped]
+    from ministack.core import iam_actions, sigv4  # type: ignore[import-untyped]
     from ministack.services import eventbridge, lambda_svc  # type: ignore[import-untyped]
 
     publish_metrics_of_mappings(lambda_svc)
@@ -247,4 +268,6 @@ if __name__ == "__main__":
     name_errors(lambda_svc)
     let_mappings_take_time(lambda_svc, float(os.environ.pop("LAB_MAPPING_CHANGE_SECONDS", "0")))
     leave_schedules_to_the_lab(eventbridge)
+    if "AWS_ENDPOINT_URL" in os.environ:
+        accept_signatures_for(urlsplit(os.environ["AWS_ENDPOINT_URL"]).netloc, sigv4)
     main()

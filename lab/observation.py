@@ -181,7 +181,7 @@ class Observer:
 
     def look(self) -> Sample:
         """Take one sample now."""
-        record = self._circuit_record()
+        record = self.circuit_record()
         queue = self._queue_depths(self.places.queue_url)
         dead = self._queue_depths(self.places.dead_letter_queue_url)
         running, step, trouble = self._running_step(record.get("owner"))
@@ -255,7 +255,8 @@ class Observer:
         self.samples.append(sample)
         self.latest = sample
 
-    def _circuit_record(self) -> dict[str, Any]:
+    def circuit_record(self) -> dict[str, Any]:
+        """The circuit's record, its attributes without their types."""
         answer = self.eyes.tables.get_item(
             TableName=self.places.circuit_table,
             Key={"pk": {"S": f"CIRCUIT#{self.places.circuit}"}, "sk": {"S": "CIRCUIT"}},
@@ -279,6 +280,11 @@ class Observer:
         history = self.eyes.states.get_execution_history(executionArn=chosen, reverseOrder=True, maxResults=20)
         newest_first = history["events"]
         return len(running), _step_of(newest_first), _trouble_of(newest_first)
+
+    def step_of(self, execution: str) -> str:
+        """The state that an execution has entered last."""
+        answer = self.eyes.states.get_execution_history(executionArn=execution, reverseOrder=True, maxResults=20)
+        return _step_of(answer["events"])
 
     def _next_probe_in(self, next_probe_at: str | None, step: str) -> float | None:
         """Seconds until the next probe.

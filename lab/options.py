@@ -15,6 +15,9 @@ LONGEST_OUTAGE = 7200
 SLOWEST_RATE = 0.2
 # What the emulator can take beside everything else on two cores.
 FASTEST_WALL_RATE = 50
+HIGHEST_SEED = 4_294_967_295
+# Minutes on the wall. Less would not give each kind of blow its moment.
+SHORTEST_CHAOS, LONGEST_CHAOS = 0.25, 120.0
 RECOVERIES = ("RAMP", "IMMEDIATE", "REJITTER")
 
 _ABOUT = """\
@@ -26,6 +29,15 @@ All durations are real-equivalent seconds: what they would be on AWS. The lab ru
 _ABOUT_COMPARE = """\
 Stage the same outage of 25 minutes twice, without and with the circuit breaker, each in an emulated cloud of its own.
 Prints the figures beside each other and draws one picture. Takes about 8 minutes.
+"""
+_ABOUT_CHAOS = """\
+An outage in which the breaker's own calls are throttled, fail, are slow or lose their answers, its executions are
+stopped, its processes killed, its alarm delivered many times, and its mapping enabled by hand. Then the faults stop,
+and everything must come right by itself. The same seed makes the same plan.
+"""
+_ENDING_CHAOS = """\
+Exits with 1 and says why if the circuit is not CLOSED in time, if the mapping is not Enabled with its owner's settings,
+if a message was lost, if two executions owned the circuit at once, or if one is left running. Ctrl-C ends everything.
 """
 _ENDING = """\
 Exits with 1 and says why if an order was lost, if the circuit never opened, if no call failed, if nothing was
@@ -50,12 +62,22 @@ class CompareOptions:
     """A request for a comparison. There is nothing to choose: its figures must be the same outage for everybody."""
 
 
-def parse_options(arguments: Sequence[str]) -> DemoOptions | CompareOptions:
+@dataclass(frozen=True)
+class ChaosOptions:
+    """A checked request for chaos. The minutes are those of the clock on the wall."""
+
+    seed: int = 1
+    minutes: float = 1.0
+
+
+def parse_options(arguments: Sequence[str]) -> DemoOptions | CompareOptions | ChaosOptions:
     """Read the command line. Refusals name the option, the value and the rule, and end the program with code 2."""
     parser, demo = _parsers()
     given = parser.parse_args(arguments)
     if given.command == "compare":
         return CompareOptions()
+    if given.command == "chaos":
+        return ChaosOptions(given.seed, given.minutes)
     if given.rate * given.scale > FASTEST_WALL_RATE:
         demo.error(
             f"argument --rate: {given.rate:g} with --scale {given.scale} is refused: rate times scale must be at most "
@@ -77,6 +99,29 @@ def _parsers() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
         help="stage the same outage without and with the breaker",
         description=_ABOUT_COMPARE,
         formatter_class=formatter,
+    )
+    chaos = commands.add_parser(
+        "chaos",
+        help="an outage in which everything else fails, too",
+        description=_ABOUT_CHAOS,
+        epilog=_ENDING_CHAOS,
+        formatter_class=formatter,
+    )
+    chaos.add_argument(
+        "--seed",
+        type=_seed,
+        default=ChaosOptions.seed,
+        metavar="N",
+        help=f"what the plan is drawn from, a whole number from 0 to {HIGHEST_SEED} (default %(default)d)",
+    )
+    chaos.add_argument(
+        "--minutes",
+        type=_number("minutes", SHORTEST_CHAOS, LONGEST_CHAOS),
+        default=ChaosOptions.minutes,
+        metavar="N",
+        help="how long the faults last once the circuit is tripped, in minutes on this machine's own clock, "
+        f"{SHORTEST_CHAOS:g} to {LONGEST_CHAOS:g} (default %(default)g). Setting up, tripping and recovering take a "
+        "minute more",
     )
     demo.add_argument(
         "--rate",
@@ -128,6 +173,12 @@ def _number(unit: str, least: float, most: float) -> Callable[[str], float]:
         return number
 
     return read
+
+
+def _seed(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > HIGHEST_SEED:
+        raise argparse.ArgumentTypeError(f"{text!r} is refused: must be a whole number from 0 to {HIGHEST_SEED}")
+    return int(text)
 
 
 def _scale(text: str) -> int:

@@ -79,7 +79,7 @@ class Lab:
     ) -> None:
         self.scale = Scale(scale)
         self.template = template
-        self.work_dir = work_dir or _new_work_dir()
+        self.work_dir = work_dir or new_work_dir()
         self.work_dir.mkdir(parents=True, exist_ok=True)
         self.emulator = Emulator(
             self.work_dir,
@@ -326,7 +326,7 @@ class Lab:
                 stand_in.require_working()
 
 
-def _new_work_dir() -> Path:
+def new_work_dir() -> Path:
     """A directory that no other run has, even one started in the same second."""
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     return LAB_DIR / "runs" / f"{stamp}-{os.getpid()}"

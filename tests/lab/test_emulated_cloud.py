@@ -9,6 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from lab.emulated_cloud import (
+    accept_signatures_for,
     alarm_names,
     authorize_alarms_by_name,
     exception_name,
@@ -193,3 +194,20 @@ def test_schedules_of_the_emulator_are_stopped():
     rules = SimpleNamespace(_tick_scheduled_rules=lambda: pytest.fail("it ticked"))
     leave_schedules_to_the_lab(rules)
     rules._tick_scheduled_rules()
+
+
+def test_signature_for_the_proxys_host_holds_and_a_wrong_one_does_not():
+    def check(signature, secret, method, path, query, headers, body, *, presigned=False):
+        return None if headers["host"] == signature else ("SignatureDoesNotMatch", "no")
+
+    signatures = SimpleNamespace(header_signature_failure=check)
+    accept_signatures_for("127.0.0.1:9", signatures)
+
+    def ask(signed_for):
+        return signatures.header_signature_failure(
+            signed_for, "s", "GET", "/", {}, {"host": "127.0.0.1:8"}, b"", presigned=False
+        )
+
+    assert ask("127.0.0.1:8") is None
+    assert ask("127.0.0.1:9") is None
+    assert ask("elsewhere") == ("SignatureDoesNotMatch", "no")

@@ -1,6 +1,6 @@
 import pytest
 
-from lab.options import CompareOptions, DemoOptions, parse_options
+from lab.options import ChaosOptions, CompareOptions, DemoOptions, parse_options
 
 
 def test_parse_options_without_any_gives_the_defaults():
@@ -40,3 +40,31 @@ def test_parse_options_compare_takes_none():
     assert parse_options(["compare"]) == CompareOptions()
     with pytest.raises(SystemExit):
         parse_options(["compare", "--rate", "2"])
+
+
+def test_parse_options_of_chaos():
+    assert parse_options(["chaos"]) == ChaosOptions(seed=1, minutes=1.0)
+    assert parse_options(["chaos", "--seed", "42", "--minutes", "0.5"]) == ChaosOptions(42, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "rule"),
+    [
+        ("--seed", "-1", "whole number from 0 to 4294967295"),
+        ("--seed", "4294967296", "whole number from 0 to 4294967295"),
+        ("--seed", "1.5", "whole number from 0 to 4294967295"),
+        ("--seed", "", "whole number from 0 to 4294967295"),
+        ("--minutes", "0.1", "between 0.25 and 120"),
+        ("--minutes", "121", "between 0.25 and 120"),
+        ("--minutes", "nan", "between 0.25 and 120"),
+        ("--minutes", "long", "between 0.25 and 120"),
+    ],
+)
+def test_parse_options_bad_chaos_is_refused_naming_option_value_and_rule(option, value, rule, capsys):
+    with pytest.raises(SystemExit) as end:
+        parse_options(["chaos", f"{option}={value}"])
+    said = capsys.readouterr().err
+    assert end.value.code == 2
+    assert f"argument {option}: " in said
+    assert value in said
+    assert rule in said
