@@ -6,8 +6,8 @@ and watches the breaker do its work. Every figure it prints is in *real-equivale
 ``scale`` times faster than AWS would, so a wall second stands for ``scale`` seconds.
 
 ``python -m lab chaos`` makes trouble for the breaker itself through a whole outage, then stops, and demands that all
-comes right by itself. sam, the lab's own clients, the state machine's engine and the mapping's poller go straight to the
-emulated cloud; only the functions' calls pass the proxy. Its minutes are real ones.
+comes right by itself. sam, the lab's own clients, the state machine's engine and the mapping's poller go straight to
+the emulated cloud; only the functions' calls pass the proxy. Its minutes are real ones.
 
 The parts, from the outside in:
 
@@ -31,9 +31,9 @@ The parts, from the outside in:
 ``outage``             The phases: healthy, outage, fixed, drained, closed. Ends in an ``OutageResult``.
 ``observation``        Samples of circuit, mapping, queues, ledger, metrics and the running step.
 ``accounting``         Sent minus processed minus waiting minus dead-lettered: what was lost. Pure.
-``chaos``              An outage in which everything else fails, too. Ends in an ``Outcome``: what was promised, and kept.
+``chaos``              An outage in which everything else fails, too. Ends in an ``Outcome``: promises kept or not.
 ``chaos_plan``         What a chaos run does when, drawn from a seed. Pure.
-``fault_proxy``        microburst between the functions and the emulated cloud: throttles, errors, latency, lost answers.
+``fault_proxy``        microburst between the functions and the emulated cloud: errors, latency, lost answers.
 ``ownership``          Who owned the circuit when, by the histories of the executions. Pure.
 ``timeline``           The live view in a terminal, and plain lines elsewhere.
 ``summary``            The table at the end.

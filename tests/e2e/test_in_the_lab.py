@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterator
+from itertools import groupby
 from typing import Any
 
 import pytest
@@ -15,13 +16,48 @@ from tests.e2e.pipeline_apart import PIPELINE, write_breaker_template
 pytestmark = pytest.mark.e2e
 
 _BUCKET = "lab-artifacts"
+# The mapping's own setting. The ramp's steps, 2 and 10, are below it.
+_OWN_CONCURRENCY = 20
+# Recovery as by default. A metric period of 2 s and no long delay are what the emulated CloudWatch needs, and the
+# reconciler runs as often as it may: every 6 s here.
+_SOON = {"MetricPeriodSeconds": "2", "MetricDelaySeconds": "1", "ReconcileMinutes": "1"}
 
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
     with Lab(scale=10) as running:
-        running.deploy()
+        running.deploy({**_SOON, "NotificationTopicArn": make_topic(running)})
+        running.client("lambda").update_event_source_mapping(
+            UUID=running.places.mapping_id, ScalingConfig={"MaximumConcurrency": _OWN_CONCURRENCY}
+        )
+        until(lambda: running.mapping_state() == "Enabled")
         yield running
+
+
+def make_topic(lab: Lab) -> str:
+    """A topic of the user's own, with a queue that keeps what it is told."""
+    sqs, sns = lab.client("sqs"), lab.client("sns")
+    queue_url = sqs.create_queue(QueueName="notifications")["QueueUrl"]
+    queue = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    topic = str(sns.create_topic(Name="notifications")["TopicArn"])
+    allow = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": queue,
+        "Condition": {"ArnEquals": {"aws:SourceArn": topic}},
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+    sqs.set_queue_attributes(QueueUrl=queue_url, Attributes={"Policy": policy})
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue, Attributes={"RawMessageDelivery": "true"})
+    return topic
+
+
+def notifications(lab: Lab) -> list[str]:
+    """What the topic was told, oldest first."""
+    queue_url = lab.client("sqs").get_queue_url(QueueName="notifications")["QueueUrl"]
+    messages = lab.emulator.waiting_messages(queue_url)
+    return [message.body for message in messages]
 
 
 @pytest.fixture(scope="module")
@@ -85,20 +121,33 @@ def waiting(lab: Lab) -> list[Any]:
     return list(lab.emulator.waiting_messages(lab.places.queue_url))
 
 
-def circuit_record(lab: Lab, stack: Stack) -> dict[str, Any] | None:
+def circuit_record(lab: Lab, stack: Stack, circuit: str = "apart") -> dict[str, Any] | None:
     answer = lab.client("dynamodb").get_item(
         TableName=stack.resources["CircuitTable"],
-        Key={"pk": {"S": "CIRCUIT#apart"}, "sk": {"S": "CIRCUIT"}},
+        Key={"pk": {"S": f"CIRCUIT#{circuit}"}, "sk": {"S": "CIRCUIT"}},
         ConsistentRead=True,
     )
     item: dict[str, Any] | None = answer.get("Item")
     return item
 
 
-def test_an_outage_opens_the_circuit_loses_nothing_and_closes_it_again(lab: Lab) -> None:
-    lab.start_alarm()
-    result = lab.run_outage(OutagePlan(healthy=30, outage=240, after=20))
+def own_record(lab: Lab) -> dict[str, Any]:
+    """The record of the application's own circuit, its attributes without their types."""
+    record = circuit_record(lab, lab.stack, lab.places.circuit) or {}
+    return {name: next(iter(value.values())) for name, value in record.items()}
+
+
+def concurrency(lab: Lab) -> int:
+    mapping = lab.client("lambda").get_event_source_mapping(UUID=lab.places.mapping_id)
+    return int(mapping.get("ScalingConfig", {}).get("MaximumConcurrency", 0))
+
+
+def test_an_outage_opens_the_circuit_loses_nothing_and_closes_it_step_by_step(lab: Lab) -> None:
+    lab.start_alarm(delay_seconds=20)
+    lab.start_schedule()
+    result = lab.run_outage(OutagePlan(healthy=20, outage=170, after=0))
     lab.stop_alarm()
+    lab.stop_schedule()
 
     assert result.broken_promises() == []
     assert result.circuit_at_end == "CLOSED"
@@ -110,6 +159,43 @@ def test_an_outage_opens_the_circuit_loses_nothing_and_closes_it_again(lab: Lab)
     assert summary["outcome"] == "HEALED"
     # A probe that found all messages hidden tried none.
     assert 1 <= summary["probes"] <= execution.states_entered.count("ProbeTarget")
+    limits = [sample.limit for sample in result.samples]
+    assert [limit for limit, _ in groupby(limits)] == [_OWN_CONCURRENCY, 2, 10, _OWN_CONCURRENCY]
+    states = [sample.circuit for sample in result.samples if sample.circuit != "-"]
+    assert [state for state, _ in groupby(states)] == ["CLOSED", "OPEN", "HALF_OPEN", "CLOSED"]
+    assert [text.partition(":")[0] for text in notifications(lab)] == ["OPENED", "CLOSED"]
+
+
+def test_a_stopped_execution_is_resumed_by_the_schedule_and_a_person_who_enables_the_mapping_is_respected(
+    lab: Lab,
+) -> None:
+    # EventBridge may lose the event that tells of the execution's end. What is relied on is the schedule.
+    lab.client("events").disable_rule(Name=lab.stack.resources["ExecutionDiedRule"])
+    schedule = lab.start_schedule()
+    lab.set_should_error(True)
+    execution = start(lab, lab.stack, {"circuit": lab.places.circuit, "command": "OPEN", "reason": "a test"})
+    until(lambda: own_record(lab).get("state") == "OPEN")
+    send_orders(lab, *(f"waiting-{n}" for n in range(6)))
+
+    lab.client("stepfunctions").stop_execution(executionArn=execution, error="Test", cause="somebody stopped it")
+
+    def resumed() -> str | None:
+        owner = own_record(lab).get("owner")
+        return str(owner) if owner not in (None, execution) else None
+
+    successor = until(resumed, within=2 * schedule.period_seconds)
+    lab.stop_schedule()
+    assert lab.mapping_state() == "Disabled"
+
+    lab.set_should_error(False)
+    lab.client("lambda").update_event_source_mapping(UUID=lab.places.mapping_id, Enabled=True)
+    outcome = ended(lab, successor)
+
+    assert outcome["status"] == "SUCCEEDED"
+    assert json.loads(outcome["output"])["outcome"] == "OVERRIDDEN"
+    assert (own_record(lab)["state"], "owner" in own_record(lab)) == ("CLOSED", False)
+    assert (lab.mapping_state(), concurrency(lab)) == ("Enabled", _OWN_CONCURRENCY)
+    until(lambda: not [message for message in waiting(lab) if message.visible])
 
 
 def test_a_refused_start_fails_by_name_and_leaves_the_mapping_alone(lab: Lab) -> None:
