@@ -11,6 +11,9 @@ from statelint.problem import ProblemType
 
 Machine = Mapping[str, Any]
 
+# The fields that the first step places. test_paths.py holds them against what it answers.
+LOADED = frozenset({"format", "execution", "state_machine", "mode", "circuit", "trip", "schedule"})
+
 
 def states_of(machine: Machine) -> Mapping[str, Mapping[str, Any]]:
     """Return the states by name."""
@@ -29,6 +32,13 @@ def targets_of(state: Mapping[str, Any]) -> list[str]:
     targets = [state[field] for field in ("Next", "Default") if field in state]
     targets += [branch["Next"] for field in ("Choices", "Catch") for branch in state.get(field, [])]
     return targets
+
+
+def transitions_of(machine: Machine) -> set[tuple[str, str]]:
+    """Return every (state, next state) that can be taken, errors left out."""
+    return {
+        (name, target) for name, state in states_of(machine).items() for target in targets_of({**state, "Catch": []})
+    }
 
 
 def schema_problems(machine: Machine) -> list[str]:
@@ -179,6 +189,79 @@ def document_problems(machine: Machine) -> list[str]:
         and name != machine["StartAt"]
         and states.get(task["Next"], {}).get("Type") not in ("Succeed", "Fail")
     ]
+
+
+def default_problems(machine: Machine) -> list[str]:
+    """Every Choice must have a Default: an answer that none of its rules knows cannot be caught."""
+    states = states_of(machine).items()
+    return [f"{name} has no Default" for name, state in states if state["Type"] == "Choice" and "Default" not in state]
+
+
+def unset_path_problems(machine: Machine) -> list[str]:
+    """What a Choice, Wait or Fail reads must be placed on every way to it, or be asked for with IsPresent.
+
+    A path to nothing is States.Runtime, which cannot be caught: the execution would end with the mapping disabled.
+    """
+    placed = _placed_on_every_way(machine)
+    return [
+        f"{name} reads {path}, which is not placed on every way to it"
+        for name, state in states_of(machine).items()
+        for path in _paths_read(state)
+        if name in placed and _place(path) not in placed[name]
+    ]
+
+
+def _placed_on_every_way(machine: Machine) -> dict[str, frozenset[str]]:
+    """Return, for each state that can be reached, the fields that its document has whatever the way to it was."""
+    placed: dict[str, frozenset[str]] = {machine["StartAt"]: frozenset()}
+    changed = [machine["StartAt"]]
+    while changed:
+        name = changed.pop()
+        for target, document in _documents_after(machine, name, placed[name]):
+            known = placed.get(target, document) & document
+            if target in states_of(machine) and placed.get(target) != known:
+                placed[target] = known
+                changed.append(target)
+    return placed
+
+
+def _documents_after(machine: Machine, name: str, before: frozenset[str]) -> Iterator[tuple[str, frozenset[str]]]:
+    """Yield every state that may follow, with the fields of the document it is entered with."""
+    state = states_of(machine)[name]
+    for catcher in state.get("Catch", []):
+        path = catcher.get("ResultPath", "$")
+        yield catcher["Next"], frozenset({"Error", "Cause"}) if path == "$" else before | {_place(path)}
+    for rule in state.get("Choices", []):
+        yield rule["Next"], before | _asked_for(rule)
+    if state["Type"] != "Task":
+        yield from ((state[field], before) for field in ("Next", "Default") if field in state)
+    elif "Next" in state:
+        path = state.get("ResultPath", "$")
+        answer = LOADED if name == machine["StartAt"] else frozenset[str]()
+        yield state["Next"], answer if path == "$" else before | {_place(path)}
+
+
+def _paths_read(state: Mapping[str, Any]) -> Iterator[str]:
+    yield from (state[field] for field in ("SecondsPath", "ErrorPath", "CausePath") if field in state)
+    for rule in state.get("Choices", []):
+        yield from (
+            part["Variable"]
+            for part in _parts(rule)
+            if "IsPresent" not in part and _place(part["Variable"]) not in _asked_for(rule)
+        )
+
+
+def _asked_for(rule: Mapping[str, Any]) -> frozenset[str]:
+    return frozenset(_place(part["Variable"]) for part in _parts(rule) if part.get("IsPresent") is True)
+
+
+def _parts(rule: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    parts: list[Mapping[str, Any]] = rule.get("And", [rule])
+    return parts
+
+
+def _place(path: str) -> str:
+    return path.removeprefix("$.").partition(".")[0]
 
 
 def _walk(value: Any, path: str = "$") -> Iterator[tuple[str, str, Any]]:

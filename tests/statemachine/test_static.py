@@ -29,6 +29,8 @@ CHECKS: list[Check] = [
     checks.comment_problems,
     checks.language_problems,
     checks.document_problems,
+    checks.default_problems,
+    checks.unset_path_problems,
 ]
 
 
@@ -129,6 +131,25 @@ BREAKAGES: list[tuple[Check, str, Callable[[Machine], object]]] = [
     (checks.language_problems, "variable", lambda m: _first_task(m).update(Assign={"a": 1})),
     (checks.language_problems, "expression", lambda m: _first(m, "Fail")[1].update(Cause="{% $states.input %}")),
     (checks.document_problems, "document lost", lambda m: m["States"]["ProbeTarget"].pop("ResultPath")),
+    (checks.default_problems, "no default", lambda m: _first(m, "Choice")[1].pop("Default")),
+    (checks.unset_path_problems, "document lost", lambda m: m["States"]["ScheduleNextProbe"].pop("ResultPath")),
+    (checks.unset_path_problems, "place renamed", lambda m: m["States"]["JudgeRecovery"].update(ResultPath="$.step")),
+    (
+        checks.unset_path_problems,
+        "asked before there is an answer",
+        lambda m: m["States"]["WaitBeforeProbe"].update(Next="WhatDidTheProbeShow?"),
+    ),
+    (
+        checks.unset_path_problems,
+        "presence not asked for",
+        lambda m: m["States"]["IsItPausedAgain?"]["Choices"][0]["And"].pop(0),
+    ),
+    (checks.unset_path_problems, "error overwrites", lambda m: _first_task(m)["Catch"][-1].pop("ResultPath")),
+    (
+        checks.unset_path_problems,
+        "a wait of a claim gone on with",
+        lambda m: m["States"]["WaitBeforeProbe"].update(SecondsPath="$.probe.wait_seconds"),
+    ),
 ]
 
 
