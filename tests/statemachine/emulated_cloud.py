@@ -6,6 +6,7 @@ Each patch names the difference. Everything else is moto's own behaviour.
 import dataclasses
 import functools
 import json
+import threading
 import traceback
 import types
 import unittest.mock
@@ -24,6 +25,7 @@ from moto.awslambda.utils import get_backend
 from moto.awslambda_simple.models import LambdaSimpleBackend
 from moto.core.exceptions import JsonRESTError
 from moto.core.serialize import ResponseSerializer
+from moto.dynamodb.responses import DynamoHandler
 from moto.events.models import EventsBackend
 from moto.sqs.exceptions import InvalidParameterValue, ReceiptHandleIsInvalid, SQSException
 from moto.sqs.models import Message, Queue, SQSBackend
@@ -308,6 +310,8 @@ def put_right(cloud: EmulatedCloud) -> Iterator[None]:
     terminated = BaseExecutionWorkerCommunication.terminated
     stop = Environment.set_stop
     serialize = ResponseSerializer._serialize_type_structure
+    answer_of_table = DynamoHandler.call_action
+    one_at_a_time = threading.RLock()
 
     def invoke(
         backend: Any,
@@ -398,7 +402,13 @@ def put_right(cloud: EmulatedCloud) -> Iterator[None]:
             serializer._serialize(wrapper, inner, shape.members[name], name)
         serializer._default_serialize(serialized, wrapper, shape, key)
 
+    def answer_alone(handler: DynamoHandler) -> Any:
+        # An execution and the reconciler are threads; moto's conditional writes and scans stand no other beside them.
+        with one_at_a_time:
+            return answer_of_table(handler)
+
     patches: list[tuple[Any, str, Any]] = [
+        (DynamoHandler, "call_action", answer_alone),
         (ResponseSerializer, "_serialize_type_structure", serialize_present),
         (LambdaSimpleBackend, "invoke", invoke),
         (LambdaBackend, "get_event_source_mapping", get_mapping),

@@ -7,6 +7,7 @@ moto interprets the machine and emulates the services; `emulated_cloud` puts rig
 
 import importlib
 import io
+import itertools
 import json
 import logging
 import os
@@ -142,6 +143,10 @@ class Ended:
         """Return how often `state` was entered."""
         return self.states.count(state)
 
+    def transitions(self) -> set[tuple[str, str]]:
+        """Return every (state, next state) that was taken."""
+        return set(itertools.pairwise(self.states))
+
     def without_repeats(self) -> list[str]:
         """Return the states in the order of their first visit."""
         return list(dict.fromkeys(self.states))
@@ -207,6 +212,7 @@ class World:
         self.dead_letter_queue_arn = ""
         self.mapping_id = ""
         self.answers: list[dict[str, Any]] = []
+        self.event_counts = False  # True where the mapping publishes EventCount metrics
         self.secret = secrets.token_hex(8)
         self._output = output
 
@@ -221,6 +227,7 @@ class World:
         partial_batch_response: bool = True,
         target_timeout: int = 30,
         fifo: bool = False,
+        filters: Sequence[Mapping[str, Any]] = (),
         alarm_stays: bool = False,
         steps: Mapping[str, Callable[..., Any]] | None = None,
     ) -> None:
@@ -239,6 +246,7 @@ class World:
             },
         )["QueueUrl"]
         self.queue_arn = self._queue_arn(self.queue_url)
+        self._filters = filters
         self._create_target(target_timeout)
         self.mapping_id = client("lambda").create_event_source_mapping(
             FunctionName=TARGET,
@@ -246,6 +254,7 @@ class World:
             BatchSize=10,
             Enabled=True,
             **({"FunctionResponseTypes": ["ReportBatchItemFailures"]} if partial_batch_response else {}),
+            **({"FilterCriteria": {"Filters": [{"Pattern": json.dumps(each)} for each in filters]}} if filters else {}),
         )["UUID"]
         # moto would push each message into the target as it is sent. Here the test says when Lambda polls.
         self._moto_queue(self.queue_arn).lambda_event_source_mappings.clear()
@@ -477,9 +486,10 @@ class World:
         """Enable or disable the mapping, as a person or a deployment does."""
         client("lambda").update_event_source_mapping(UUID=self.mapping_id, Enabled=enabled)
 
-    def count_calls(self, calls: int, *, failed: int = 0) -> None:
-        """Have CloudWatch count calls of the target that began now, as Lambda does for a poller's."""
-        self._publish("AWS/Lambda", {"FunctionName": TARGET}, {"Invocations": calls, "Errors": failed})
+    def count_calls(self, calls: int, *, failed: int = 0, began: datetime | None = None) -> None:
+        """Have CloudWatch count calls of the target that began now, beside those that the target gets here."""
+        counted = {"Invocations": calls, "Errors": failed}
+        self._publish("AWS/Lambda", {"FunctionName": TARGET}, counted, at=began)
 
     def count_messages(self, messages: int, *, failed: int = 0) -> None:
         """Have CloudWatch count messages of the mapping, as it does where the mapping publishes EventCount metrics."""
@@ -494,14 +504,16 @@ class World:
         name = self.queue_arn.rpartition(":")[2]
         self._publish("AWS/SQS", {"QueueName": name}, {"ApproximateAgeOfOldestMessage": seconds})
 
-    def _publish(self, namespace: str, dimensions: Mapping[str, str], values: Mapping[str, float]) -> None:
+    def _publish(
+        self, namespace: str, dimensions: Mapping[str, str], values: Mapping[str, float], *, at: datetime | None = None
+    ) -> None:
         client("cloudwatch").put_metric_data(
             Namespace=namespace,
             MetricData=[
                 {
                     "MetricName": name,
                     "Dimensions": [{"Name": key, "Value": value} for key, value in dimensions.items()],
-                    "Timestamp": self.clock.now(),
+                    "Timestamp": at or self.clock.now(),
                     "Value": value,
                 }
                 for name, value in values.items()
@@ -509,7 +521,7 @@ class World:
         )
 
     def poll_every(self, seconds: float) -> None:
-        """Have Lambda poll from now on, while the mapping is enabled, and count its calls."""
+        """Have Lambda poll from now on, while the mapping is enabled."""
 
         def again() -> None:
             self.poll()
@@ -583,15 +595,29 @@ class World:
                 }
                 for message in messages
             ]
-            answer = client("lambda").invoke(FunctionName=TARGET, Payload=json.dumps({"Records": records}).encode())
-            self.count_calls(1, failed=int("FunctionError" in answer))
-            if "FunctionError" in answer:
-                continue
-            failures = json.loads(answer["Payload"].read() or "null") or {}
-            kept = {failure["itemIdentifier"] for failure in failures.get("batchItemFailures", [])}
+            passing = [record for record in records if self._passes_the_filters(record)]
+            kept = self._hand_over(passing) if passing else set()
             for message in messages:
                 if message["MessageId"] not in kept:
                     client("sqs").delete_message(QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"])
+
+    def _hand_over(self, records: list[dict[str, Any]]) -> set[str]:
+        """Invoke the target with a batch, and return the ids of the messages that stay in the queue."""
+        answer = client("lambda").invoke(FunctionName=TARGET, Payload=json.dumps({"Records": records}).encode())
+        kept = {record["messageId"] for record in records}
+        if "FunctionError" not in answer:
+            failures = json.loads(answer["Payload"].read() or "null") or {}
+            kept &= {failure["itemIdentifier"] for failure in failures.get("batchItemFailures", [])}
+        if self.event_counts:
+            self.count_messages(len(records), failed=len(kept))
+        return kept
+
+    def _passes_the_filters(self, record: Mapping[str, Any]) -> bool:
+        """Return whether the mapping hands a message over. Knows exact values of the body's own fields only."""
+        body = json.loads(record["body"])
+        return not self._filters or any(
+            all(body.get(field) in values for field, values in each["body"].items()) for each in self._filters
+        )
 
     def drain(self, *, seconds: float = 13 * 3600, step: float = 300) -> None:
         """Let Lambda poll until the queue is empty, for at most `seconds`."""
@@ -753,7 +779,16 @@ class World:
 
     def _run_target(self, event: dict[str, Any], context: LambdaContext) -> Any:
         self.target.received.append(event)
-        answer = self.target.behaviour(self, event)
+        # Lambda counts a call, a probe's too, in the minute in which it began, and an error of it there as well.
+        began = self.clock.now()
+        try:
+            answer = self.target.behaviour(self, event)
+        except AwsError:
+            raise  # refused, so it was no call
+        except Exception:
+            self.count_calls(1, failed=1, began=began)
+            raise
+        self.count_calls(1, began=began)
         failed = set()
         if isinstance(answer, dict):
             failed = {failure.get("itemIdentifier") for failure in answer.get("batchItemFailures") or []}
