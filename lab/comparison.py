@@ -34,7 +34,7 @@ def run_comparison(console: Console) -> int:
         0 if with the breaker every promise was kept, else 1. What was not kept is printed.
     """
     without = _stage(console, "without the breaker", Mode="OFF")
-    with_breaker = _stage(console, "with the breaker", Mode="ACTIVE")
+    with_breaker = _stage(console, "with the breaker", Mode="ACTIVE", Recovery="IMMEDIATE")
     draw_comparison(without, with_breaker, PICTURE)
     _print(console, without, with_breaker)
     console.print(f"Picture: {PICTURE.relative_to(Path.cwd()) if PICTURE.is_relative_to(Path.cwd()) else PICTURE}")
