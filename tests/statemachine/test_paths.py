@@ -8,6 +8,7 @@ import itertools
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -32,9 +33,21 @@ from harness import (
     timing_out,
     until,
 )
-from machine_checks import tasks_of
+from machine_checks import LOADED, states_of, tasks_of, transitions_of
 
 import schedule_next_probe
+
+STEPS = sorted(set(tasks_of(machine_definition())) - {"RecordFailure"})
+# They act for the owner. OpenCircuit becomes the owner.
+OWNED_STEPS = [step for step in STEPS if step not in ("LoadCircuit", "WatchCircuit", "OpenCircuit")]
+
+# What leads an incident through a step.
+LEADS_TO: dict[str, dict[str, Any]] = {
+    "WatchCircuit": {"Mode": "WATCH"},
+    "GiveUp": {"MaxProbes": 2, "OnGiveUp": "CLOSE"},
+    "RejitterBacklog": {"Recovery": "REJITTER"},
+    "RaiseConcurrency": {"Recovery": "RAMP"},
+}
 
 
 @contextmanager
@@ -113,6 +126,8 @@ def test_states_of_the_shortest_incident_in_order() -> None:
             "EndIncident",
             "CircuitClosed",
         )
+        opened = next(call for call in world.cloud.invocations if call.function == "OpenCircuitFunction")
+        assert set(opened.event) == LOADED
 
 
 def test_waits_grow_with_each_failed_probe_up_to_the_longest() -> None:
@@ -379,6 +394,27 @@ def test_execution_that_lost_the_circuit_changes_nothing_more() -> None:
         assert world.record()["owner"] == other
         assert world.mapping_changes() == [False]
         assert world.announced()[-1] == "PROBED"
+
+
+@pytest.mark.parametrize("step", OWNED_STEPS)
+def test_step_of_an_execution_that_lost_the_circuit_changes_nothing(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with paths_through(step, monkeypatch) as world:
+        work = world.cloud.functions[f"{step}Function"]
+        seen: list[Any] = []
+
+        def look() -> list[Any]:
+            return [world.items(), world.queued(), len(world.cloud.mapping_updates), world.announced()]
+
+        def late(event: Any, context: Any) -> Any:
+            if not seen:
+                own(world, f"{MACHINE_ARN.replace(':stateMachine:', ':execution:')}:other")
+                seen.extend(look())
+            return work.handler(event, context)
+
+        world.cloud.functions[f"{step}Function"] = replace(work, handler=late)
+        ended = world.run().expect("SUCCEEDED", last="TakenOver")
+        assert ended.states[-2] == step
+        assert look() == seen
 
 
 def own(world: World, owner: str) -> None:
@@ -653,16 +689,6 @@ def test_rejitter_of_an_empty_backlog_ends() -> None:
 
 # Steps that fail ----------------------------------------------------------------------------------------------------
 
-STEPS = sorted(set(tasks_of(machine_definition())) - {"RecordFailure"})
-
-# What leads an incident through a step.
-LEADS_TO: dict[str, dict[str, Any]] = {
-    "WatchCircuit": {"Mode": "WATCH"},
-    "GiveUp": {"MaxProbes": 2, "OnGiveUp": "CLOSE"},
-    "RejitterBacklog": {"Recovery": "REJITTER"},
-    "RaiseConcurrency": {"Recovery": "RAMP"},
-}
-
 
 @contextmanager
 def paths_through(step: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
@@ -743,6 +769,106 @@ def test_announcement_that_cannot_be_sent_does_not_stop_the_breaker(monkeypatch:
         assert world.mapping_state() == "Enabled"
         assert world.announced() == []
         assert "AnnouncementFailed" in world.log_text()
+
+
+# Every branch -------------------------------------------------------------------------------------------------------
+
+
+def _slowly(seconds: float, *, after_failures_of: int) -> Behaviour:
+    fails = iter(range(after_failures_of))
+
+    def behave(world: World, event: dict[str, Any]) -> Any:
+        if next(fails, None) is not None:
+            return failing(world, event)
+        world.clock.sleep(seconds)
+        return healthy(world, event)
+
+    return behave
+
+
+def _target(behaviour: Behaviour) -> Callable[[World], object]:
+    return lambda world: (world.send(4), setattr(world.target, "behaviour", behaviour))
+
+
+def _ends_half_open(world: World) -> None:
+    world.send(1)
+    world.stop_in("JudgeRecovery")
+    world.clock.after(200, world.reconcile)
+
+
+QUICK = {"FirstProbeSeconds": 10, "MetricPeriodSeconds": 10, "MetricDelaySeconds": 5}
+SLOW = {"max_receive_count": 1, "target_timeout": 840, "visibility_timeout": 5040}
+
+# What it is, its surroundings, settings, and what happens.
+BRANCHES: dict[str, tuple[dict[str, Any], dict[str, Any], Callable[[World], object]]] = {
+    "a recovery that fails": (
+        {},
+        {"Recovery": "RAMP", "RampConcurrency": "2"},
+        lambda world: (_target(after_failures(1))(world), world.fail_recoveries(1, after=24)),
+    ),
+    "re-jittered in pieces": (
+        {"max_receive_count": 1},
+        {"Recovery": "REJITTER", "StoreHeldMessages": False},
+        lambda world: (world.send(40), setattr(world.target, "behaviour", _slowly(29, after_failures_of=0))),
+    ),
+    "settled in pieces": (SLOW, {}, _target(_slowly(800, after_failures_of=2))),
+    "gives up": ({}, {"MaxProbes": 1}, _target(failing)),
+    "gives up and closes": ({}, {"MaxProbes": 1, "OnGiveUp": "CLOSE"}, _target(failing)),
+    "nothing to probe with": ({}, {}, lambda world: None),
+    "a lone message that fails": (
+        {"max_receive_count": 100},
+        {},
+        lambda world: (world.send(1), setattr(world.target, "behaviour", until(120))),
+    ),
+    "enabled by somebody": (
+        {},
+        {},
+        lambda world: (_target(failing)(world), world.clock.after(60, lambda: world.set_mapping(enabled=True))),
+    ),
+    "deleted by somebody": (
+        {},
+        {},
+        lambda world: (
+            _target(failing)(world),
+            world.clock.after(60, lambda: client("lambda").delete_event_source_mapping(UUID=world.mapping_id)),
+        ),
+    ),
+    "disabled by somebody": (
+        {"alarm_stays": True},
+        {},
+        lambda world: (world.set_mapping(enabled=False), world.clock.sleep(20)),
+    ),
+    "dies half open": ({}, {}, _ends_half_open),
+    "watched": ({}, {"Mode": "WATCH"}, lambda world: None),
+    "off": ({}, {"Mode": "OFF"}, lambda world: None),
+    "refused": ({}, {}, lambda world: world.set_alarm("OK")),
+    "breaks": ({}, {}, lambda world: world.break_step("OpenCircuit")),
+    "breaks and cannot say so": (
+        {},
+        {},
+        lambda world: (world.break_step("OpenCircuit"), world.break_step("RecordFailure")),
+    ),
+}
+
+
+def test_every_state_is_reached_and_every_branch_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: set[tuple[str, str]] = set()
+    for name, (surroundings, settings, prepare) in BRANCHES.items():
+        monkeypatch.setattr(schedule_next_probe, "CYCLES_PER_EXECUTION", 1 if name == "a recovery that fails" else 500)
+        with paths(surroundings=surroundings, **QUICK | settings) as world:
+            event = {"circuit": CIRCUIT, "cause": world.alarm_event()}
+            prepare(world)
+            world.start(event)
+            while any(world.status(arn) == "RUNNING" for arn in world.executions()):
+                for arn in world.executions():
+                    world.finish(arn)
+                world.clock.sleep(300)
+            for arn in world.executions():
+                taken |= world.ended(arn).transitions()
+    machine = machine_definition()
+    assert transitions_of(machine) - taken == set()
+    # A step that works hands the circuit over only if it was taken meanwhile, which has its own tests.
+    assert set(states_of(machine)) - {state for states in taken for state in states} == {"TakenOver"}
 
 
 # What is said -------------------------------------------------------------------------------------------------------
