@@ -74,7 +74,8 @@ def _dies(world: World) -> None:
 SCENARIOS = (
     Scenario("heals", {"Recovery": "IMMEDIATE"}, _fails_once),
     Scenario("ramps", {"Recovery": "RAMP", "RampConcurrency": "2"}, _recovery_fails_once),
-    Scenario("re-jitters", {"Recovery": "REJITTER", "RejitterSeconds": 10}),
+    # Without a delay chance changes no call.
+    Scenario("re-jitters", {"Recovery": "REJITTER", "RejitterSeconds": 0}),
     Scenario("hands over", {"Recovery": "IMMEDIATE"}, _fails_once, cycles=1),
     Scenario(
         "gives up", {"Recovery": "IMMEDIATE", "MaxProbes": 1}, lambda world: setattr(world.target, "behaviour", failing)
