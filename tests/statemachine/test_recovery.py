@@ -126,7 +126,9 @@ def test_bad_steps_again_and_again_lengthen_the_waits_and_hand_over(monkeypatch:
 @pytest.mark.parametrize("recovery", ["RAMP", "IMMEDIATE", "REJITTER"])
 def test_lucky_probe_does_not_end_an_incident_although_the_alarm_never_leaves_alarm(recovery: str) -> None:
     with recovering(
-        surroundings={"alarm_stays": True, "visibility_timeout": 30}, Recovery=recovery, RejitterSeconds=60
+        surroundings={"alarm_stays": True, "visibility_timeout": 30, "max_receive_count": 20},
+        Recovery=recovery,
+        RejitterSeconds=60,
     ) as world:
         world.send(40)
         # Three processed messages are believed; then errors go on until the service is back.
