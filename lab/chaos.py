@@ -7,6 +7,7 @@ running.
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -165,6 +166,8 @@ class _Storm:
             self._say("the storm is over, and the target works")
             self.lab.set_should_error(False)
             calm_after = self._until_calm()
+            if calm_after is None:
+                self._keep_evidence()
             stream.stop()
             self._last_orders()
         finally:
@@ -321,6 +324,26 @@ class _Storm:
                 return calm_since - began
             self._tick()
         return None
+
+    def _keep_evidence(self) -> None:
+        """Write down what the emulated cloud would take with it: the record, the histories, the functions' logs."""
+        states, logs = self.lab.client("stepfunctions"), self.lab.client("logs")
+        groups = logs.get_paginator("describe_log_groups").paginate().search("logGroups[].logGroupName")
+        evidence = {
+            "record": self._record(),
+            "mapping": self._settings(),
+            "histories": {
+                arn: list(states.get_paginator("get_execution_history").paginate(executionArn=arn).search("events[]"))
+                for arn in self._running()
+            },
+            "logs": {
+                group: list(
+                    logs.get_paginator("filter_log_events").paginate(logGroupName=group).search("events[].message")
+                )
+                for group in groups
+            },
+        }
+        (self.lab.work_dir / "evidence.json").write_text(json.dumps(evidence, default=str, indent=1))
 
     def _last_orders(self) -> None:
         """Let what is on its way arrive. What is hidden may stay: it is waiting, not lost."""

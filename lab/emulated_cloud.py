@@ -11,8 +11,8 @@
   permission of its single call.
 * ministack changes an event source mapping at once. On AWS it is ``Enabling``, ``Disabling`` or ``Updating`` for a
   while, and refuses every other change meanwhile. How long is told by ``LAB_MAPPING_CHANGE_SECONDS``.
-* A proxy in front of ministack names another host than the one that a request was signed for. Where the functions are
-  sent to a proxy, a signature for its host holds, too.
+* A proxy in front of ministack names another host than the one that a request was signed for, and writes the colons of
+  an ARN in its path as they are. Where the functions are sent to a proxy, a signature for what they sent holds, too.
 * ministack keeps schedules by the real clock. The lab runs them at its own pace, so they are stopped.
 
 Run as a program, by the lab. It leaves everything else as it is, and refuses a ministack that it does not fit.
@@ -152,7 +152,7 @@ def leave_schedules_to_the_lab(rules: Any) -> None:
 
 
 def accept_signatures_for(host: str, signatures: Any) -> None:
-    """Have ministack accept what was signed for this host, too."""
+    """Have ministack accept what was signed for this host, too, with any colon in its path quoted."""
     _require(signatures, _SIGNATURE_FUNCTION)
     check = signatures.header_signature_failure
 
@@ -163,7 +163,11 @@ def accept_signatures_for(host: str, signatures: Any) -> None:
         if failure is None:
             return None
         as_signed = {name: value for name, value in headers.items() if name.lower() != "host"} | {"host": host}
-        return check(signature, secret, method, path, query, as_signed, *rest, **options)
+        failures = (
+            check(signature, secret, method, sent, query, as_signed, *rest, **options)
+            for sent in (path, path.replace(":", "%3A"))
+        )
+        return failure if all(failures) else None
 
     signatures.header_signature_failure = check_for_both
 

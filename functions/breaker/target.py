@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from aws_lambda_powertools import Logger
 from botocore.exceptions import (
     ClientError,
     ConnectionClosedError,
@@ -18,6 +19,8 @@ from breaker.verdict import Invocation, Verdict, judge
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
+
+logger = Logger()
 
 # The breaker itself may not invoke the target: no verdict on the target, and nothing a later probe would mend.
 _OURS_TO_MEND = {"AccessDeniedException", "UnrecognizedClientException", "ExpiredTokenException"}
@@ -59,6 +62,8 @@ def _verdict_of_refusal(error: ClientError) -> Verdict:
     code = error.response["Error"]["Code"]
     if code in _OURS_TO_MEND:
         raise error
+    # The code alone: Lambda's words may repeat what was sent.
+    logger.warning("Lambda refused to invoke the target", extra={"error_code": code})
     if code == "TooManyRequestsException":
         return Verdict.THROTTLED
     if code == "ResourceNotFoundException":

@@ -211,3 +211,19 @@ def test_signature_for_the_proxys_host_holds_and_a_wrong_one_does_not():
     assert ask("127.0.0.1:8") is None
     assert ask("127.0.0.1:9") is None
     assert ask("elsewhere") == ("SignatureDoesNotMatch", "no")
+
+
+def test_signature_for_a_proxy_holds_although_the_proxy_unquotes_colons():
+    def check(signature, secret, method, path, query, headers, body, *, presigned):
+        return None if (headers["host"], path) == signature else ("SignatureDoesNotMatch", "no")
+
+    signatures = SimpleNamespace(header_signature_failure=check)
+    accept_signatures_for("127.0.0.1:9", signatures)
+
+    def ask(signed_path):
+        return signatures.header_signature_failure(
+            ("127.0.0.1:9", signed_path), "s", "POST", "/functions/arn:aws:x", {}, {"host": "h"}, b"", presigned=False
+        )
+
+    assert ask("/functions/arn%3Aaws%3Ax") is None
+    assert ask("/functions/other") == ("SignatureDoesNotMatch", "no")
