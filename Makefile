@@ -27,7 +27,8 @@ chaos: $(READY) ## An outage in which everything else fails, too, and what comes
 	@$(BIN)/python -m lab chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))
 
 test: lint ## All checks and tests, with one outage in the lab.
-	@$(BIN)/python -m pytest -m "not e2e" --numprocesses 2 --cov --cov-report=term
+	@$(BIN)/python -m pytest -m "not e2e and not matrix" --numprocesses 2 --dist worksteal --cov --cov-report=term
+	@$(BIN)/python -m pytest -m matrix --numprocesses 2 --dist worksteal
 	@$(BIN)/python -m pytest -m e2e
 
 mutants: $(READY) ## One-line changes of the code, each of which must turn a promise's test red. Takes about 4 minutes.

@@ -50,7 +50,7 @@ def try_message(client: "LambdaClient", circuit: Circuit, record: Mapping[str, A
     except _ANSWER_LOST:
         return Verdict.TIMEOUT
     except ClientError as error:
-        return _verdict_of_refusal(error)
+        return _verdict_of_refusal(client, error)
     return judge(
         Invocation(answer.get("FunctionError"), payload),
         message_id=record["messageId"],
@@ -58,12 +58,19 @@ def try_message(client: "LambdaClient", circuit: Circuit, record: Mapping[str, A
     )
 
 
-def _verdict_of_refusal(error: ClientError) -> Verdict:
+def _verdict_of_refusal(client: "LambdaClient", error: ClientError) -> Verdict:
     code = error.response["Error"]["Code"]
     if code in _OURS_TO_MEND:
         raise error
-    # The code alone: Lambda's words may repeat what was sent.
-    logger.warning("Lambda refused to invoke the target", extra={"error_code": code})
+    # Only what Lambda may answer by its own model: other words could repeat what was sent.
+    known = {shape.name for shape in client.meta.service_model.operation_model("Invoke").error_shapes}
+    logger.warning(
+        "Lambda refused to invoke the target",
+        extra={
+            "error_code": code if code in known else "unknown",
+            "status": error.response.get("ResponseMetadata", {}).get("HTTPStatusCode"),
+        },
+    )
     if code == "TooManyRequestsException":
         return Verdict.THROTTLED
     if code == "ResourceNotFoundException":

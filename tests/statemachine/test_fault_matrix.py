@@ -7,6 +7,8 @@ import pytest
 from fault_matrix import KINDS, RECONCILER, Fault, cells_of, ending, incident, recorded, steps_of
 from harness import machine_definition
 
+pytestmark = pytest.mark.matrix
+
 STEPS = steps_of(machine_definition())
 # Executions stopped within each step that end stuck where nobody resumes them. That of steps which change nothing does
 # no harm, and after these the mapping is as somebody wants it: loading, watching, handing over, giving up, the end.
