@@ -13,6 +13,7 @@ from breaker.findings import Finding, Level, Plan
 from breaker.pipeline import MappingFacts, Pipeline
 
 _COLOURS = {Level.ERROR: "bold red", Level.WARNING: "bold yellow", Level.NOTE: "cyan"}
+_SUBJECTS = {"TargetFunction": "function", "QueueArn": "queue", "MappingId": "mapping"}
 _WORDS = {Level.ERROR: "error", Level.WARNING: "warning", Level.NOTE: "note"}
 
 
@@ -54,13 +55,16 @@ def write_table(checked: Checked, console: Console) -> None:
         highlight=False,
     )
     table = Table(show_lines=True, expand=False)
-    for heading, ratio in (("", None), ("what was found", 2), ("what it means", 3), ("what to set", 2)):
-        table.add_column(heading, ratio=ratio, overflow="fold", no_wrap=ratio is None)
+    table.add_column("", no_wrap=True)
+    for heading in ("what was found", "what it means", "what to set"):
+        table.add_column(heading, overflow="fold")
     for finding in checked.findings:
         # No markup: a text may hold brackets.
         table.add_row(
-            Text(finding.level.value, style=_COLOURS[finding.level]),
-            Text(finding.what),
+            Text(f"{finding.level.value}\n", style=_COLOURS[finding.level]).append(
+                _SUBJECTS.get(finding.field, finding.field), style="not bold default"
+            ),
+            Text(finding.what[0].upper() + finding.what[1:]),
             Text(finding.means),
             Text(finding.remedy),
         )

@@ -204,6 +204,7 @@ def _visibility_timeout(pipeline: Pipeline, plan: Plan) -> Iterator[Finding]:
     visibility, timeout = pipeline.queue.visibility_timeout_seconds, pipeline.function.timeout_seconds
     window = pipeline.mapping.batching_window_seconds
     recommended = RECOMMENDED_TIMEOUTS_IN_VISIBILITY * timeout + window
+    beside = f", and the batching window of {window} s" if window else ""
     if visibility < timeout:
         yield Finding(
             Level.ERROR,
@@ -220,7 +221,7 @@ def _visibility_timeout(pipeline: Pipeline, plan: Plan) -> Iterator[Finding]:
             "visibility-short",
             "QueueArn",
             f"the queue's visibility timeout of {visibility} s is below {recommended} s, which AWS recommends: six"
-            f" times the function's timeout of {timeout} s, and the batching window of {window} s",
+            f" times the function's timeout of {timeout} s{beside}",
             "Messages come again while Lambda still holds them, for example when calls are throttled. They are"
             " processed twice, and an outage uses up their receives sooner.",
             f"Set the queue's VisibilityTimeout to {recommended} s.",
@@ -351,7 +352,7 @@ def _batching_window(pipeline: Pipeline, plan: Plan) -> Iterator[Finding]:
             "MappingId",
             f"the mapping waits up to {window} s for a batch to fill",
             f"With few messages there are fewer than {least} calls in {period} s. The built-in alarm wants as many, and"
-            " does not trip.",
+            " does not trip. A recovery is judged by the same minimum.",
             f"Set MaximumBatchingWindowInSeconds to {period // least} s or less, or MinimumInvocations lower.",
         )
 
@@ -437,8 +438,8 @@ def _receives(pipeline: Pipeline, plan: Plan) -> Iterator[Finding]:
             "QueueArn",
             f"an outage can use up all of a message's receives before the circuit opens: maxReceiveCount is {most}, and"
             f" {burnt} can fail",
-            f"{until}. At {plan.messages_per_second:g} messages a second, up to {lost} messages have no receive left"
-            f" then. SQS dead-letters them, even if the service is back. {pace}",
+            f"{until}. At a rate of {plan.messages_per_second:g} a second, up to {lost} messages have no receive"
+            f" left then. SQS dead-letters them, even if the service is back. {pace}",
             f"Set maxReceiveCount to {wanted} or more, or a longer VisibilityTimeout.",
         )
     else:

@@ -338,7 +338,7 @@ def test_find_receives_used_up_says_how_many_messages_and_what_to_set() -> None:
         "receives-used-up"
     ]
     assert "maxReceiveCount is 3, and 5 can fail" in finding.what
-    assert "At 2 messages a second, up to 240 messages have no receive left then" in finding.means
+    assert "At a rate of 2 a second, up to 240 messages have no receive left then" in finding.means
     assert "With ReportBatchItemFailures Lambda goes on polling at full pace" in finding.means
     assert finding.remedy.startswith("Set maxReceiveCount to 7 or more")
 
