@@ -11,7 +11,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
 from breaker.errors import InvalidSetting, NotJoined
-from breaker.findings import AlarmTiming, Level, Plan, find
+from breaker.finding import AlarmTiming, Level, Plan
+from breaker.findings import find
 from breaker.pipeline import MappingFacts, Pipeline, Unread
 from breaker.pipeline_reader import (
     QUEUE_MISSING,

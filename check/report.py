@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from breaker.findings import Finding, Level, Plan
+from breaker.finding import Finding, Level, Plan
 from breaker.pipeline import MappingFacts, Pipeline
 
 _COLOURS = {Level.ERROR: "bold red", Level.WARNING: "bold yellow", Level.NOTE: "cyan"}

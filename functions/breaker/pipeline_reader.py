@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from breaker.findings import AlarmTiming
+from breaker.finding import AlarmTiming
 from breaker.pipeline import (
     DEFAULT_RETENTION_SECONDS,
     DeadLetterFacts,

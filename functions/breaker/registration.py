@@ -7,7 +7,8 @@ from aws_lambda_powertools import Logger
 from botocore.exceptions import ClientError
 
 from breaker.errors import InvalidSetting, NotJoined
-from breaker.findings import AlarmTiming, Level, Plan, find, refuse
+from breaker.finding import AlarmTiming, Level, Plan
+from breaker.findings import find, refuse
 from breaker.pipeline import Pipeline
 from breaker.pipeline_reader import QUEUE_MISSING, Parts, facts_of, read_alarm_timing
 from breaker.state_document import Circuit

@@ -12,7 +12,7 @@ import template_checks as checks
 from harness import machine_definition
 from sam_template import TEMPLATE_FILE, resources_of, source_template, transform, transformed_template
 
-from breaker.findings import AlarmTiming
+from breaker.finding import AlarmTiming
 from lab.metric_math import parse
 
 Template = dict[str, Any]

@@ -1,6 +1,7 @@
 """Each rule: a pipeline that breaks it, and one that just does not."""
 
 import ast
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,19 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from breaker import findings
+from breaker import findings, function_findings, mapping_findings, queue_findings
 from breaker.errors import InvalidSetting
-from breaker.findings import (
-    AlarmTiming,
-    Finding,
-    Level,
-    Plan,
-    find,
-    messages_used_up,
-    receives_until_paused,
-    refuse,
-)
+from breaker.finding import AlarmTiming, Finding, Level, Plan
+from breaker.findings import find, refuse
 from breaker.pipeline import DeadLetterFacts, FunctionFacts, MappingFacts, Pipeline, QueueFacts, Unread
+from breaker.queue_findings import messages_used_up, receives_until_paused
 from breaker.settings_schema import complete
 
 DAY = 86_400
@@ -231,7 +225,8 @@ def test_refuse_error_is_refused_naming_field_and_value(rule: str) -> None:
 def test_find_every_finding_has_a_case() -> None:
     calls = [
         node
-        for node in ast.walk(ast.parse(Path(findings.__file__).read_text()))
+        for module in (findings, queue_findings, mapping_findings, function_findings)
+        for node in ast.walk(ast.parse(Path(str(module.__file__)).read_text()))
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Finding"
     ]
     rules = {part.value for call in calls for part in ast.walk(call.args[1]) if isinstance(part, ast.Constant)}
@@ -340,7 +335,25 @@ def test_find_receives_used_up_says_how_many_messages_and_what_to_set() -> None:
     assert "maxReceiveCount is 3, and 5 can fail" in finding.what
     assert "At a rate of 2 a second, up to 240 messages have no receive left then" in finding.means
     assert "With ReportBatchItemFailures Lambda goes on polling at full pace" in finding.means
-    assert finding.remedy.startswith("Set maxReceiveCount to 7 or more")
+    assert finding.remedy == "Set maxReceiveCount to 7 or more, or VisibilityTimeout to 121 s or more."
+
+
+@pytest.mark.parametrize("most", range(1, 12))
+@pytest.mark.parametrize("visibility", [30, 60, 110, 120, 240])
+def test_find_receives_used_up_is_mended_by_what_it_says_and_by_no_less(most: int, visibility: int) -> None:
+    def is_told(count: int, seconds: int) -> Finding | None:
+        pipeline = with_(queue={"max_receive_count": count, "visibility_timeout_seconds": seconds})
+        return found(pipeline).get("receives-used-up")
+
+    finding = is_told(most, visibility)
+    if finding is None:
+        return
+    wanted, *longer = [int(number) for number in re.findall(r"[0-9]+", finding.remedy)]
+    assert is_told(wanted, visibility) is None
+    for seconds in longer:
+        assert is_told(most, seconds) is None
+        assert is_told(most, seconds - 1) is not None
+    assert bool(longer) is (most > 1)
 
 
 def test_find_receives_without_partial_batches_may_be_fewer() -> None:
