@@ -188,7 +188,8 @@ def _dead_letter_queue(pipeline: Pipeline, plan: Plan) -> Iterator[Finding]:
             Level.WARNING,
             "dead-letter-queue-kind",
             "QueueArn",
-            f"the queue {name_of(queue.arn)} and its dead-letter queue {name_of(queue.dead_letter_arn)} are not of one kind",
+            f"the queue {name_of(queue.arn)} and its dead-letter queue {name_of(queue.dead_letter_arn)} are not of one"
+            " kind",
             "SQS wants both to be FIFO queues, or both standard queues. Messages may not get there.",
             "Name a dead-letter queue of the queue's own kind in its RedrivePolicy.",
         )
