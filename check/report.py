@@ -34,7 +34,7 @@ class Checked:
 
     @property
     def detection_seconds(self) -> int:
-        """Longest time from the first failure to the request that disables the mapping."""
+        """Longest time, by estimate, from the first failure to the disabled mapping."""
         return self.plan.detection_seconds(self.pipeline.function.timeout_seconds)
 
 
@@ -50,7 +50,7 @@ def write_table(checked: Checked, console: Console) -> None:
     console.print(describe(checked.pipeline.mapping), markup=False, highlight=False)
     alarm = f"the alarm {checked.alarm}" if checked.alarm else "the built-in alarm"
     console.print(
-        f"Tripped by {alarm}, the mapping is disabled up to {checked.detection_seconds} s after the first failure.",
+        f"Tripped by {alarm}, the mapping is disabled within about {checked.detection_seconds} s of the first failure.",
         markup=False,
         highlight=False,
     )

@@ -7,6 +7,10 @@ from typing import Any
 
 from breaker.pipeline import Pipeline
 
+# From the alarm's data to a disabled mapping: CloudWatch evaluates once a minute, the first steps start cold, and
+# Lambda takes its time to disable. An estimate; only AWS can confirm it.
+PAUSING_SECONDS = 60
+
 
 class Level(StrEnum):
     """ERROR: registration refuses it. WARNING: it works badly until somebody acts. NOTE: worth knowing."""
@@ -73,13 +77,13 @@ class Plan:
     messages_per_second: float = 1
 
     def detection_seconds(self, timeout_seconds: int) -> int:
-        """Return the longest time from the first failure to the request that disables the mapping.
+        """Return the longest time, by estimate, from the first failure to the disabled mapping.
 
         The period in which an outage begins is only partly bad, so one more than the alarm wants may pass. Lambda
         counts an error in the period in which the call began, which is known when the call has ended.
         """
         periods = self.alarm.period_seconds * (self.alarm.datapoints + 1)
-        return int(periods + self.settings["MetricDelaySeconds"] + timeout_seconds)
+        return int(periods + self.settings["MetricDelaySeconds"] + timeout_seconds + PAUSING_SECONDS)
 
 
 Rule = Callable[[Pipeline, Plan], Iterator[Finding]]

@@ -104,9 +104,8 @@ def _receives(pipeline: Pipeline, plan: Plan) -> Iterator[Finding]:
     detection = plan.detection_seconds(pipeline.function.timeout_seconds)
     visibility = pipeline.queue.visibility_timeout_seconds
     wanted = max(RECOMMENDED_RECEIVES, burnt + 2)
-    until = (
-        f"It takes up to {duration(detection)} until the mapping is disabled, and a message comes every {visibility} s"
-    )
+    until = f"It can take about {duration(detection)} until the mapping is disabled. Until then a message"
+    until += f" comes every {visibility} s"
     pace = (
         "With ReportBatchItemFailures Lambda goes on polling at full pace."
         if pipeline.mapping.partial_batch_response

@@ -11,6 +11,7 @@ import pytest
 from botocore.exceptions import NoCredentialsError, NoRegionError
 from rich.console import Console
 
+from breaker.finding import PAUSING_SECONDS
 from check.command import main
 from tests.functions.world import World
 
@@ -61,7 +62,7 @@ def test_check_table_says_what_was_found_what_it_means_and_what_to_set(world, ca
     printed = capsys.readouterr().out
     words = " ".join(printed.replace("│", " ").split())
     assert words.startswith(f"orders-target reads from orders by mapping {world.mapping_id} (Enabled)")
-    assert "Tripped by the built-in alarm, the mapping is disabled up to 240 s after the first failure." in words
+    assert "Tripped by the built-in alarm, the mapping is disabled within about 300 s of the first failure." in words
     assert "what was found" in words
     assert "WARNING The dead-letter queue keeps" in words
     assert "[EventCount]." in words  # brackets are no markup
@@ -112,7 +113,7 @@ def test_check_queue_may_be_an_arn(world, capsys):
 def test_check_alarm_of_ones_own_says_how_long_it_takes(world, capsys):
     world.make_alarm("slow", Period=300, EvaluationPeriods=3, DatapointsToAlarm=2)
     assert main([*BOTH, "--alarm", "slow", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["detection_seconds"] == 3 * 300 + 90 + 30
+    assert json.loads(capsys.readouterr().out)["detection_seconds"] == 3 * 300 + 90 + 30 + PAUSING_SECONDS
 
 
 def test_check_metric_math_alarm_takes_as_long_as_its_longest_period(world, capsys):
@@ -128,14 +129,14 @@ def test_check_metric_math_alarm_takes_as_long_as_its_longest_period(world, caps
         ComparisonOperator="GreaterThanOrEqualToThreshold",
     )
     assert main([*BOTH, "--alarm", "rate", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["detection_seconds"] == 2 * 120 + 90 + 30
+    assert json.loads(capsys.readouterr().out)["detection_seconds"] == 2 * 120 + 90 + 30 + PAUSING_SECONDS
 
 
 def test_check_rate_says_how_many_messages_have_no_receive_left(world, told):
     policy = {"deadLetterTargetArn": world.arn_of(world.dlq_url), "maxReceiveCount": "2"}
     world.sqs.set_queue_attributes(QueueUrl=world.queue_url, Attributes={"RedrivePolicy": json.dumps(policy)})
     _, findings = told("--rate", "10")
-    assert "At a rate of 10 a second, up to 600 messages have no receive left" in findings["receives-used-up"]["means"]
+    assert "At a rate of 10 a second, up to 1200 messages have no receive left" in findings["receives-used-up"]["means"]
 
 
 def test_check_reserved_concurrency_and_dead_letter_queue_are_read(world, told):

@@ -329,10 +329,10 @@ def test_register_pipeline_that_works_badly_is_logged_with_what_it_means_and_wha
     assert (finding["level"], finding["kind"], finding["circuit"]) == ("WARNING", "WARNING", CIRCUIT)
     assert finding["message"] == (
         "QueueArn: an outage can use up all of a message's receives before the circuit opens: maxReceiveCount is 5, and"
-        " 9 can fail"
+        " 11 can fail"
     )
-    assert "up to 4 minutes" in finding["means"]
-    assert finding["remedy"].startswith("Set maxReceiveCount to 11 or more")
+    assert "about 5 minutes" in finding["means"]
+    assert finding["remedy"].startswith("Set maxReceiveCount to 13 or more")
     assert (findings["retention"]["level"], findings["retention"]["kind"]) == ("INFO", "NOTE")
     assert world.record().state is CircuitState.CLOSED
 

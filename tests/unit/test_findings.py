@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from breaker import findings, function_findings, mapping_findings, queue_findings
 from breaker.errors import InvalidSetting
-from breaker.finding import AlarmTiming, Finding, Level, Plan
+from breaker.finding import PAUSING_SECONDS, AlarmTiming, Finding, Level, Plan
 from breaker.findings import find, refuse
 from breaker.pipeline import DeadLetterFacts, FunctionFacts, MappingFacts, Pipeline, QueueFacts, Unread
 from breaker.queue_findings import messages_used_up, receives_until_paused
@@ -281,15 +281,15 @@ def test_find_dead_letters_of_a_fifo_queue_count_their_age_anew() -> None:
 
 
 def test_plan_detection_counts_a_partly_bad_period_the_delay_and_the_timeout() -> None:
-    assert plan().detection_seconds(30) == 60 + 60 + 90 + 30
+    assert plan().detection_seconds(30) == 60 + 60 + 90 + 30 + PAUSING_SECONDS
     slow = plan(alarm=AlarmTiming(period_seconds=300, datapoints=2), MetricDelaySeconds=30)
-    assert slow.detection_seconds(10) == 300 + 2 * 300 + 30 + 10
+    assert slow.detection_seconds(10) == 300 + 2 * 300 + 30 + 10 + PAUSING_SECONDS
 
 
 @pytest.mark.parametrize(
     ("visibility", "burnt"),
-    # 240 s until the mapping is disabled.
-    [(241, 1), (240, 2), (180, 2), (120, 3), (30, 9), (0, 241)],
+    # 300 s until the mapping is disabled.
+    [(301, 1), (300, 2), (180, 2), (120, 3), (30, 11), (0, 301)],
 )
 def test_receives_until_paused_counts_the_first_and_one_each_visibility_timeout(visibility: int, burnt: int) -> None:
     assert receives_until_paused(with_(queue={"visibility_timeout_seconds": visibility}), plan()) == burnt
@@ -297,7 +297,7 @@ def test_receives_until_paused_counts_the_first_and_one_each_visibility_timeout(
 
 @pytest.mark.parametrize(
     ("most", "visibility", "rate", "lost"),
-    [(3, 60, 1, 120), (3, 60, 2.5, 300), (4, 60, 1, 60), (5, 60, 1, 0), (1, 180, 1, 240), (None, 60, 1, 0)],
+    [(3, 60, 1, 180), (3, 60, 2.5, 450), (5, 60, 1, 60), (6, 60, 1, 0), (1, 180, 1, 300), (None, 60, 1, 0)],
 )
 def test_messages_used_up_counts_those_whose_last_receive_came_before_the_pause(
     most: int | None, visibility: int, rate: float, lost: int
@@ -332,14 +332,14 @@ def test_find_receives_used_up_says_how_many_messages_and_what_to_set() -> None:
     finding = found(with_(queue={"max_receive_count": 3, "visibility_timeout_seconds": 60}), plan(rate=2))[
         "receives-used-up"
     ]
-    assert "maxReceiveCount is 3, and 5 can fail" in finding.what
-    assert "At a rate of 2 a second, up to 240 messages have no receive left then" in finding.means
+    assert "maxReceiveCount is 3, and 6 can fail" in finding.what
+    assert "At a rate of 2 a second, up to 360 messages have no receive left then" in finding.means
     assert "With ReportBatchItemFailures Lambda goes on polling at full pace" in finding.means
-    assert finding.remedy == "Set maxReceiveCount to 7 or more, or VisibilityTimeout to 121 s or more."
+    assert finding.remedy == "Set maxReceiveCount to 8 or more, or VisibilityTimeout to 151 s or more."
 
 
 @pytest.mark.parametrize("most", range(1, 12))
-@pytest.mark.parametrize("visibility", [30, 60, 110, 120, 240])
+@pytest.mark.parametrize("visibility", [30, 60, 110, 120, 300])
 def test_find_receives_used_up_is_mended_by_what_it_says_and_by_no_less(most: int, visibility: int) -> None:
     def is_told(count: int, seconds: int) -> Finding | None:
         pipeline = with_(queue={"max_receive_count": count, "visibility_timeout_seconds": seconds})
