@@ -1,7 +1,7 @@
 # Every target sets up what it needs: python3 (3.11 or newer), make and git are all that must be there.
 # `build` and `deploy` are for AWS and also need the Python that RUNTIME names.
 .DEFAULT_GOAL := help
-.PHONY: help demo compare chaos test mutants lint build deploy event clean
+.PHONY: help demo compare chaos check test mutants lint build deploy event clean
 
 PYTHON  ?= python3
 VENV    := .venv
@@ -25,6 +25,10 @@ compare: $(READY) ## The same outage without and with the breaker, side by side.
 
 chaos: $(READY) ## An outage in which everything else fails, too, and what comes of it. Options: SEED MINUTES
 	@$(BIN)/python -m lab chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))
+
+check: $(READY) ## Look at a pipeline of your own before you attach it: FUNCTION QUEUE. Options: MAPPING ALARM RATE JSON=1
+	@$(BIN)/python -m check --function "$(FUNCTION)" --queue "$(QUEUE)" $(if $(MAPPING),--mapping "$(MAPPING)") \
+	  $(if $(ALARM),--alarm "$(ALARM)") $(if $(RATE),--rate "$(RATE)") $(if $(JSON),--json)
 
 test: lint ## All checks and tests, with one outage in the lab.
 	@$(BIN)/python -m pytest -m "not e2e and not matrix" --numprocesses 2 --dist worksteal --cov --cov-report=term

@@ -8,7 +8,7 @@ from aws_lambda_powertools import Logger
 from breaker import clients, custom_resource
 from breaker.custom_resource import Answer
 from breaker.errors import InvalidSetting
-from breaker.pipeline import find_pipeline
+from breaker.pipeline_parts import find_parts
 from breaker.settings_schema import SCHEMA
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def _work(event: dict[str, Any]) -> Answer:
             raise InvalidSetting(f"{field}: missing; a pipeline is named by both its function and its queue")
         if not re.fullmatch(rule["pattern"], value):
             raise InvalidSetting(f"{field}: {value!r} must match {rule['pattern']}. {rule['description']}")
-    pipeline = find_pipeline(
+    pipeline = find_parts(
         clients.lambda_control(),
         clients.sqs(),
         target=properties["TargetFunction"],

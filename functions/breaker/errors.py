@@ -25,6 +25,10 @@ class InvalidSetting(Exception):
     """A registration names a setting that is missing, unknown, mistyped, out of range or cannot work."""
 
 
+class NotJoined(InvalidSetting):
+    """No event source mapping joins the function and the queue."""
+
+
 class TripRefused(Exception):
     """An execution was started with something that must not open a circuit. Nothing was changed.
 

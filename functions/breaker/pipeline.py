@@ -1,146 +1,155 @@
-"""Finds a pipeline's parts by their names: function, queue and the event source mapping that joins them."""
+"""What there is to know of a pipeline: its function, queue and mapping, and what else is attached to them.
 
-import json
+Nothing here holds a message's content, nor the value of an environment variable.
+"""
+
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
+# A queue that says nothing else keeps messages for 4 days, and no queue for more than 14.
+DEFAULT_RETENTION_SECONDS = 345_600
+LONGEST_RETENTION_SECONDS = 1_209_600
+# The reconciler speaks up when the oldest message has used up this part of the retention. What is left is time for a
+# person to act: a day of the four that SQS keeps by default.
+NEAR_RETENTION = 0.75
 
-from breaker.errors import InvalidSetting
 
-if TYPE_CHECKING:
-    from mypy_boto3_lambda import LambdaClient
-    from mypy_boto3_sqs import SQSClient
+@dataclass(frozen=True)
+class FunctionFacts:
+    """The target.
 
-_QUEUE_MISSING = {"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"}
+    Attributes
+    ----------
+    name
+        As the settings name it.
+    environment_names
+        Names of its environment variables. Values may be secrets, and are not kept.
+    idempotency_disabled
+        True when POWERTOOLS_IDEMPOTENCY_DISABLED says so.
+    reserved_concurrency
+        None where none is reserved, or where it was not read.
+    """
+
+    name: str
+    arn: str
+    timeout_seconds: int
+    environment_names: tuple[str, ...] = ()
+    idempotency_disabled: bool = False
+    reserved_concurrency: int | None = None
+
+
+@dataclass(frozen=True)
+class QueueFacts:
+    """The queue.
+
+    Attributes
+    ----------
+    max_receive_count
+        None without a dead-letter queue.
+    dead_letter_arn
+        "" without a dead-letter queue.
+    kms_key
+        Id, alias or ARN of its KMS key, "" for none.
+    hidden_messages
+        How many messages are received and not yet deleted.
+    """
+
+    arn: str
+    visibility_timeout_seconds: int
+    max_receive_count: int | None = None
+    dead_letter_arn: str = ""
+    retention_seconds: int = DEFAULT_RETENTION_SECONDS
+    delay_seconds: int = 0
+    kms_key: str = ""
+    hidden_messages: int = 0
+
+    @property
+    def is_fifo(self) -> bool:
+        """True for a FIFO queue."""
+        return self.arn.endswith(".fifo")
+
+
+@dataclass(frozen=True)
+class DeadLetterFacts:
+    """The dead-letter queue, as far as it was read."""
+
+    exists: bool
+    retention_seconds: int = LONGEST_RETENTION_SECONDS
+    messages: int = 0
+
+
+@dataclass(frozen=True)
+class MappingFacts:
+    """An event source mapping.
+
+    Attributes
+    ----------
+    target
+        ARN of the function that it names, with alias or version.
+    source
+        ARN of the queue or stream, "" for a source without one.
+    filters
+        Its filter patterns, JSON texts.
+    filters_hidden
+        True when they are encrypted, so that nobody but Lambda knows them.
+    maximum_concurrency
+        0 for none.
+    provisioned
+        True in provisioned mode.
+    counts_events
+        True when it publishes the EventCount metrics.
+    """
+
+    id: str
+    target: str
+    source: str
+    state: str
+    batch_size: int = 10
+    batching_window_seconds: int = 0
+    filters: tuple[str, ...] = ()
+    filters_hidden: bool = False
+    partial_batch_response: bool = False
+    maximum_concurrency: int = 0
+    provisioned: bool = False
+    counts_events: bool = False
+
+    @property
+    def is_paused(self) -> bool:
+        """True when it is, or is about to be, disabled."""
+        return self.state in ("Disabled", "Disabling")
+
+
+@dataclass(frozen=True)
+class Unread:
+    """A part that could not be read.
+
+    Attributes
+    ----------
+    part
+        What it is, in words.
+    needs
+        The permission, and what on.
+    """
+
+    field: str
+    part: str
+    needs: str
 
 
 @dataclass(frozen=True)
 class Pipeline:
-    """What belongs together.
+    """What was read of a pipeline.
 
     Attributes
     ----------
-    function
-        The function's configuration, as Lambda describes it.
-    target
-        The function's ARN, with the alias or version that the mapping names.
-    queue
-        The queue's attributes, as SQS writes them.
-    mapping
-        The event source mapping, as Lambda lists it.
+    others
+        The other mappings of the function and of the queue.
+    dead_letter
+        None without a dead-letter queue, or where it was not read.
     """
 
-    function: dict[str, Any]
-    target: str
-    queue_arn: str
-    queue_url: str
-    queue: dict[str, str]
-    mapping: dict[str, Any]
-
-    @property
-    def mapping_id(self) -> str:
-        """The mapping's UUID."""
-        return str(self.mapping["UUID"])
-
-    @property
-    def mapping_arn(self) -> str:
-        """The mapping's ARN, for permissions on exactly that one."""
-        partition, _, region, account = self.target.split(":")[1:5]
-        return f"arn:{partition}:lambda:{region}:{account}:event-source-mapping:{self.mapping_id}"
-
-    @property
-    def function_name(self) -> str:
-        """The function's name, without alias or version: the dimension of its metrics."""
-        return self.target.split(":")[6]
-
-    @property
-    def queue_name(self) -> str:
-        """The queue's name: the dimension of its metrics."""
-        return self.queue_arn.rpartition(":")[2]
-
-    @property
-    def redrive_policy(self) -> dict[str, Any]:
-        """Where SQS moves messages after how many receives; empty if it does not."""
-        policy: dict[str, Any] = json.loads(self.queue.get("RedrivePolicy") or "{}")
-        return policy
-
-
-def find_pipeline(
-    functions: "LambdaClient", queues: "SQSClient", *, target: str, queue_arn: str, mapping_id: str = ""
-) -> Pipeline:
-    """Return the pipeline of this function and queue.
-
-    Parameters
-    ----------
-    target
-        Function, alias or version, by name or ARN.
-    mapping_id
-        The mapping's UUID, "" for the only one there is.
-
-    Raises
-    ------
-    InvalidSetting
-        Something does not exist or does not belong together. The message names field, value and rule.
-    """
-    function = _function(functions, target)
-    arn = _qualified_arn(function["FunctionArn"], target)
-    queue_url, queue = _queue(queues, queue_arn, arn)
-    mapping = _mapping(functions, named=target, target=arn, queue_arn=queue_arn, wanted=mapping_id)
-    return Pipeline(function, arn, queue_arn, queue_url, queue, mapping)
-
-
-def _function(functions: "LambdaClient", target: str) -> dict[str, Any]:
-    try:
-        return {**functions.get_function_configuration(FunctionName=target)}
-    except ClientError as error:
-        if error.response["Error"]["Code"] == "ResourceNotFoundException":
-            raise InvalidSetting(
-                f"TargetFunction: {target!r} must be a function, alias or version of this account and Region"
-            ) from None
-        raise
-
-
-def _queue(queues: "SQSClient", arn: str, target: str) -> tuple[str, dict[str, str]]:
-    region, account, name = arn.split(":")[3:6]
-    if target.split(":")[3:5] != [region, account]:
-        raise InvalidSetting(f"QueueArn: {arn!r} must be in the account and Region of the target, {target!r}")
-    try:
-        url = queues.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)["QueueUrl"]
-        attributes = queues.get_queue_attributes(QueueUrl=url, AttributeNames=["VisibilityTimeout", "RedrivePolicy"])
-    except ClientError as error:
-        if error.response["Error"]["Code"] in _QUEUE_MISSING:
-            raise InvalidSetting(f"QueueArn: {arn!r} must be an existing queue") from None
-        raise
-    return url, {str(name): value for name, value in attributes["Attributes"].items()}
-
-
-def _mapping(functions: "LambdaClient", *, named: str, target: str, queue_arn: str, wanted: str) -> dict[str, Any]:
-    pages = functions.get_paginator("list_event_source_mappings").paginate(
-        FunctionName=target, EventSourceArn=queue_arn
-    )
-    found: list[dict[str, Any]] = [
-        {**mapping}
-        for page in pages
-        for mapping in page["EventSourceMappings"]
-        if mapping["FunctionArn"] == target and mapping["EventSourceArn"] == queue_arn
-    ]
-    joining = f"joins {target} and {queue_arn}"
-    if wanted:
-        found = [mapping for mapping in found if mapping["UUID"] == wanted]
-        if not found:
-            raise InvalidSetting(f"MappingId: {wanted!r} must be the id of an event source mapping that {joining}")
-    if not found:
-        raise InvalidSetting(f"TargetFunction: {named!r}: no event source mapping {joining}")
-    if len(found) > 1:
-        ids = ", ".join(sorted(mapping["UUID"] for mapping in found))
-        raise InvalidSetting(f"MappingId: must name one of the mappings where several {joining}: {ids}")
-    return found[0]
-
-
-def _qualified_arn(function_arn: str, target: str) -> str:
-    """Return the ARN that a mapping on `target` names: with its alias or version, if it has one."""
-    unqualified = ":".join(function_arn.split(":")[:7])
-    parts = target.split(":")
-    qualifier = parts[7:] if parts[0] == "arn" else parts[1:]
-    return ":".join([unqualified, *qualifier])
+    function: FunctionFacts
+    queue: QueueFacts
+    mapping: MappingFacts
+    others: tuple[MappingFacts, ...] = ()
+    dead_letter: DeadLetterFacts | None = None
+    unread: tuple[Unread, ...] = ()

@@ -28,6 +28,7 @@ from breaker.health import Health, judge
 from breaker.mapping import read_mapping
 from breaker.metrics import Metrics, health_rule
 from breaker.ownership import RUNNING, execution_status
+from breaker.pipeline import NEAR_RETENTION
 from breaker.succession import name_successor, start_successor
 
 if TYPE_CHECKING:
@@ -40,8 +41,6 @@ logger = Logger()
 
 # An incident whose successors fail at once must not be resumed at once for ever. The schedule goes on trying.
 _EARLY_AGAIN_AFTER = timedelta(minutes=15)
-# Of the queue's retention. What is left is time for a person to act: a day of the four that SQS keeps by default.
-_NEAR_RETENTION = 0.75
 
 
 class Finding(StrEnum):
@@ -98,7 +97,7 @@ class Reconciler:
             return
         age = Metrics(self.cloudwatch, record.circuit).age_of_oldest_message(now=clock.now().timestamp())
         retention = source_queue.retention_seconds(self.sqs, record.circuit.queue_url)
-        if age < _NEAR_RETENTION * retention:
+        if age < NEAR_RETENTION * retention:
             return
         left = max(0, round((retention - age) / 3600))
         self._announce_beside(

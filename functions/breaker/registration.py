@@ -3,10 +3,14 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from breaker.alarm import alarm_state
+from aws_lambda_powertools import Logger
+
 from breaker.errors import InvalidSetting
-from breaker.filtering import UnknownPattern, check_filters
-from breaker.pipeline import Pipeline, find_pipeline
+from breaker.finding import AlarmTiming, Level, Plan
+from breaker.findings import find, refuse
+from breaker.pipeline import Pipeline
+from breaker.pipeline_parts import find_parts
+from breaker.pipeline_reader import facts_of, read_alarm_timing
 from breaker.state_document import Circuit
 
 if TYPE_CHECKING:
@@ -14,8 +18,7 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_sqs import SQSClient
 
-# A probe waits for the target inside one handler, which Lambda ends after 900 s.
-MAX_TARGET_TIMEOUT_SECONDS = 840
+logger = Logger()
 
 
 @dataclass(frozen=True)
@@ -27,85 +30,73 @@ class Inspector:
     alarms: "CloudWatchClient"
 
     def inspect(self, settings: dict[str, Any]) -> Circuit:
-        """Return the circuit for these settings.
+        """Return the circuit for these settings. What is worth a warning or a note goes to the log.
 
         Raises
         ------
         InvalidSetting
             Something does not exist, does not belong together or cannot work. The message names field, value and rule.
         """
-        pipeline = find_pipeline(
+        parts = find_parts(
             self.functions,
             self.queues,
             target=settings["TargetFunction"],
             queue_arn=settings["QueueArn"],
             mapping_id=settings["MappingId"],
         )
-        mapping = pipeline.mapping
-        filters = _filters(mapping)
-        self._check_together(settings, pipeline, filters)
-        if alarm_state(self.alarms, settings["AlarmName"]) is None:
-            raise InvalidSetting(
-                f"AlarmName: {settings['AlarmName']!r} must be a metric alarm of this account and Region"
-            )
+        alarm = self.alarm_timing(settings["AlarmName"])
+        pipeline = facts_of(parts, named_as=settings["TargetFunction"])
+        judge_pipeline(pipeline, settings, alarm)
         return Circuit(
             name=settings["CircuitName"],
-            target=pipeline.target,
-            target_timeout_seconds=pipeline.function["Timeout"],
-            queue_url=pipeline.queue_url,
-            queue_arn=pipeline.queue_arn,
-            mapping_id=pipeline.mapping_id,
-            max_receive_count=_max_receive_count(pipeline),
-            partial_batch_response="ReportBatchItemFailures" in (mapping.get("FunctionResponseTypes") or []),
+            target=parts.target,
+            target_timeout_seconds=pipeline.function.timeout_seconds,
+            queue_url=parts.queue_url,
+            queue_arn=parts.queue_arn,
+            mapping_id=pipeline.mapping.id,
+            max_receive_count=pipeline.queue.max_receive_count,
+            partial_batch_response=pipeline.mapping.partial_batch_response,
             settings=settings,
-            filters=filters,
-            visibility_timeout_seconds=int(pipeline.queue["VisibilityTimeout"]),
+            filters=[*pipeline.mapping.filters],
+            visibility_timeout_seconds=pipeline.queue.visibility_timeout_seconds,
         )
 
-    @staticmethod
-    def _check_together(settings: dict[str, Any], pipeline: Pipeline, filters: list[str]) -> None:
-        timeout = pipeline.function["Timeout"]
-        if timeout > MAX_TARGET_TIMEOUT_SECONDS:
-            raise InvalidSetting(
-                f"TargetFunction: {settings['TargetFunction']!r} has a timeout of {timeout} s;"
-                f" it must be at most {MAX_TARGET_TIMEOUT_SECONDS} s, so that a probe can wait for it"
-            )
-        visibility = int(pipeline.queue["VisibilityTimeout"])
-        if visibility < timeout:
-            raise InvalidSetting(
-                f"QueueArn: the queue's visibility timeout of {visibility} s must be at least the target's timeout of"
-                f" {timeout} s, or Lambda refuses to enable the mapping again"
-            )
-        if settings["QueueArn"].endswith(".fifo") and settings["Recovery"] == "REJITTER":
-            raise InvalidSetting(
-                "Recovery: 'REJITTER' must not be used with a FIFO queue: it would break the order, and SQS would drop"
-                " copies as duplicates"
-            )
-        if filters and _max_receive_count(pipeline) == 1:
-            raise InvalidSetting(
-                f"QueueArn: {settings['QueueArn']!r} has a maxReceiveCount of 1; it must be at least 2 where the"
-                " mapping has filters, or a probe would use up the only receive of messages that the mapping drops"
-            )
+    def alarm_timing(self, name: str) -> AlarmTiming:
+        """Return how long the alarm takes.
+
+        Raises
+        ------
+        InvalidSetting
+            There is no such alarm.
+        """
+        timing = read_alarm_timing(self.alarms, name)
+        if timing is None:
+            raise InvalidSetting(f"AlarmName: {name!r} must be a metric alarm of this account and Region")
+        return timing
 
 
-def _filters(mapping: dict[str, Any]) -> list[str]:
-    """Return the mapping's filter patterns, if a probe can apply them."""
-    criteria = mapping.get("FilterCriteria")
-    if mapping.get("KMSKeyArn") and criteria is None:
-        # ListEventSourceMappings does not show encrypted patterns.
-        raise InvalidSetting(
-            f"MappingId: {mapping['UUID']!r} must not have a KMS key: a probe cannot apply encrypted filters"
+def judge_pipeline(pipeline: Pipeline, settings: dict[str, Any], alarm: AlarmTiming) -> None:
+    """Say in the log what there is to say about the pipeline, and refuse what cannot work.
+
+    Raises
+    ------
+    InvalidSetting
+        The message names field, value and rule.
+    """
+    findings = find(pipeline, Plan(settings, alarm))
+    for finding in findings:
+        if finding.level is Level.ERROR:
+            # Becomes the reason of the refusal, which is logged and told CloudFormation.
+            continue
+        say = logger.warning if finding.level is Level.WARNING else logger.info
+        say(
+            f"{finding.field}: {finding.what}",
+            extra={
+                "circuit": settings["CircuitName"],
+                "finding": finding.rule,
+                "kind": finding.level.value,
+                "means": finding.means,
+                "remedy": finding.remedy,
+            },
         )
-    filters = [str(each["Pattern"]) for each in (criteria or {}).get("Filters", []) if each.get("Pattern")]
-    try:
-        check_filters(filters)
-    except UnknownPattern as error:
-        raise InvalidSetting(
-            f"MappingId: {mapping['UUID']!r} has a filter that a probe cannot apply as Lambda does: {error}"
-        ) from None
-    return filters
-
-
-def _max_receive_count(pipeline: Pipeline) -> int | None:
-    policy = pipeline.redrive_policy
-    return int(policy["maxReceiveCount"]) if policy else None
+    refuse(findings)

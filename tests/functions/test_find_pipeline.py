@@ -150,6 +150,6 @@ def test_find_delete_does_nothing(world: World) -> None:
 
 
 def test_find_unforeseen_error_is_answered(world: World) -> None:
-    with mock.patch("find_pipeline.find_pipeline", side_effect=RuntimeError("broken")):
+    with mock.patch("find_pipeline.find_parts", side_effect=RuntimeError("broken")):
         answer = ask(world)
     assert (answer.physical_id, answer.reason) == ("not-found", "RuntimeError: broken")

@@ -1,5 +1,6 @@
 """RegisterCircuit: what belongs together is registered, what does not is refused, and removal leaves nothing behind."""
 
+import io
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from moto.awslambda.models import EventSourceMapping
 from breaker import clock
 from breaker.circuit_table import CircuitState
 from breaker.settings import SCHEMA
-from tests.functions.world import ACCOUNT, CIRCUIT, STACK_ID, World, failing
+from tests.functions.world import ACCOUNT, CIRCUIT, STACK_ID, World, failing, log_to
 
 OTHER_STACK = STACK_ID.replace("shop", "warehouse")
 
@@ -305,6 +306,67 @@ def test_register_fifo_with_rejitter_is_refused(
     world.run("register_circuit", {**world.request(Recovery="REJITTER"), "ResponseURL": cloudformation.url})
     assert cloudformation.answers[0]["Reason"].startswith("Recovery: 'REJITTER' must not be used with a FIFO queue")
     assert world.items() == []
+
+
+# Findings: what registration says without refusing
+
+
+def logged_by(ask: Ask, **changes: Any) -> dict[str, dict[str, Any]]:
+    """Register, and return the findings in the log, by rule."""
+    log = io.StringIO()
+    with log_to(log):
+        ask(**changes)
+    lines = [json.loads(line) for line in log.getvalue().splitlines()]
+    return {line["finding"]: line for line in lines if "finding" in line}
+
+
+def test_register_pipeline_that_works_badly_is_logged_with_what_it_means_and_what_to_set(
+    world: World, ask: Ask
+) -> None:
+    world.sqs.set_queue_attributes(QueueUrl=world.queue_url, Attributes={"VisibilityTimeout": "30"})
+    findings = logged_by(ask)
+    finding = findings["receives-used-up"]
+    assert (finding["level"], finding["kind"], finding["circuit"]) == ("WARNING", "WARNING", CIRCUIT)
+    assert finding["message"] == (
+        "QueueArn: an outage can use up all of a message's receives before the circuit opens: maxReceiveCount is 5, and"
+        " 11 can fail"
+    )
+    assert "about 5 minutes" in finding["means"]
+    assert finding["remedy"].startswith("Set maxReceiveCount to 13 or more")
+    assert (findings["retention"]["level"], findings["retention"]["kind"]) == ("INFO", "NOTE")
+    assert world.record().state is CircuitState.CLOSED
+
+
+def test_register_findings_follow_the_alarms_own_timing(world: World, ask: Ask) -> None:
+    assert "receives-left" in logged_by(ask)
+    world.make_alarm("slow", Period=300, EvaluationPeriods=3, DatapointsToAlarm=3)
+    assert "8 can fail" in logged_by(ask, AlarmName="slow")["receives-used-up"]["message"]
+
+
+def test_register_other_consumer_of_the_queue_is_logged(world: World, ask: Ask) -> None:
+    assert "other-consumer" not in logged_by(ask)
+    other = world.make_mapping(world.make_function("another"), world.queue_arn)
+    assert other in logged_by(ask)["other-consumer"]["message"]
+
+
+def test_register_refused_pipeline_is_logged_with_the_rest_and_not_twice(world: World, ask: Ask) -> None:
+    world.sqs.set_queue_attributes(QueueUrl=world.queue_url, Attributes={"VisibilityTimeout": "29"})
+    findings = logged_by(ask)
+    assert "receives-used-up" in findings
+    assert "visibility-below-timeout" not in findings  # it is the reason of the refusal
+    assert world.items() == []
+
+
+def test_register_findings_hold_no_variables_value_and_no_message(world: World, ask: Ask) -> None:
+    variables = {"Variables": {"PASSWORD": "hunter2"}}
+    world.lambda_.update_function_configuration(FunctionName="orders-target", Environment=variables)
+    world.send("a message's content")
+    log = io.StringIO()
+    with log_to(log):
+        ask()
+    assert "idempotency-unknown" in log.getvalue()
+    assert "hunter2" not in log.getvalue()
+    assert "content" not in log.getvalue()
 
 
 def test_register_circuit_name_of_another_stack_is_refused(world: World, ask: Ask) -> None:

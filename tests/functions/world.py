@@ -203,18 +203,18 @@ class World:
         lambda_backend(ACCOUNT, REGION)._event_source_mappings[mapping["UUID"]].function_arn = function
         return mapping["UUID"]
 
-    def make_alarm(self, name: str) -> None:
+    def make_alarm(self, name: str, **changes: Any) -> None:
         """Create a metric alarm."""
-        self.cloudwatch.put_metric_alarm(
-            AlarmName=name,
-            Namespace="AWS/Lambda",
-            MetricName="Errors",
-            Statistic="Sum",
-            Period=60,
-            EvaluationPeriods=1,
-            Threshold=1,
-            ComparisonOperator="GreaterThanOrEqualToThreshold",
-        )
+        alarm: Any = {
+            "Namespace": "AWS/Lambda",
+            "MetricName": "Errors",
+            "Statistic": "Sum",
+            "Period": 60,
+            "EvaluationPeriods": 1,
+            "Threshold": 1,
+            "ComparisonOperator": "GreaterThanOrEqualToThreshold",
+        }
+        self.cloudwatch.put_metric_alarm(AlarmName=name, **alarm | changes)
 
     def set_alarm(self, state: str, name: str = ALARM) -> None:
         """Put the alarm into a state."""

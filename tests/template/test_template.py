@@ -12,6 +12,7 @@ import template_checks as checks
 from harness import machine_definition
 from sam_template import TEMPLATE_FILE, resources_of, source_template, transform, transformed_template
 
+from breaker.finding import AlarmTiming
 from lab.metric_math import parse
 
 Template = dict[str, Any]
@@ -131,6 +132,13 @@ def test_builtin_alarm_needs_a_minimum_of_calls(calls: int, rate: float) -> None
     default = str(template["Parameters"]["MinimumInvocations"]["Default"])
     formula = parse(expression.replace("${MinimumInvocations}", default))
     assert formula.evaluate({"invocations": calls, "errors": calls}) == rate
+
+
+def test_builtin_alarm_takes_as_long_as_the_findings_say() -> None:
+    defaults = {name: spec.get("Default") for name, spec in source_template()["Parameters"].items()}
+    assert AlarmTiming() == AlarmTiming(
+        period_seconds=int(defaults["AlarmPeriodSeconds"]), datapoints=int(defaults["AlarmDatapointsToAlarm"])
+    )
 
 
 def test_machine_takes_its_definition_from_the_file() -> None:
