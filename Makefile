@@ -1,7 +1,7 @@
 # Every target sets up what it needs: python3 (3.11 or newer), make and git are all that must be there.
 # `build` and `deploy` are for AWS and also need the Python that RUNTIME names.
 .DEFAULT_GOAL := help
-.PHONY: help demo compare chaos test mutants lint build deploy event clean
+.PHONY: help demo compare chaos simulate test mutants lint build deploy event clean
 
 PYTHON  ?= python3
 VENV    := .venv
@@ -25,6 +25,16 @@ compare: $(READY) ## The same outage without and with the breaker, side by side.
 
 chaos: $(READY) ## An outage in which everything else fails, too, and what comes of it. Options: SEED MINUTES
 	@$(BIN)/python -m lab chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))
+
+# Each option by its own name in capitals. SET takes parameters of the template: SET="MaxHeldMessages=3 HealthPeriods=2".
+SIMULATED := RATE CAPACITY LATENCY OUTAGE FAILING_PERCENT COLLAPSE_AFTER COLLAPSE_FOR VISIBILITY MAX_RECEIVES BATCH_SIZE \
+             TIMEOUT MAX_CONCURRENCY POLICY RECOVERY POLLER SEED PICTURE
+option = --$(subst _,-,$(shell echo $(1) | tr A-Z a-z)) $(call quoted,$($(1)))
+quoted = '$(subst ','\'',$(1))'
+
+simulate: $(READY) ## An outage of your pipeline, simulated, with a recommendation. Options: RATE CAPACITY LATENCY VISIBILITY MAX_RECEIVES OUTAGE (minutes) POLICY RECOVERY SET ...
+	@$(BIN)/python -m simulator run $(foreach name,$(SIMULATED),$(if $($(name)),$(call option,$(name)))) \
+	  $(foreach pair,$(SET),--set $(call quoted,$(pair)))
 
 test: lint ## All checks and tests, with one outage in the lab.
 	@$(BIN)/python -m pytest -m "not e2e" --numprocesses 2 --cov --cov-report=term

@@ -21,6 +21,8 @@ class Figures:
     ----------
     failed_calls, failed_after
         Failed calls of the target, probes included: all, and those after the fix.
+    reopened
+        How often the mapping was paused again, in the same incident or by another trip of the alarm.
     time_to_open
         From the break to the mapping being disabled.
     fix_to_flowing
@@ -73,7 +75,7 @@ def figures_of(run: Run) -> Figures:
         most_receives=run.most_receives,
         most_waiting=int(waiting.max()),
         probes=len(events.probes),
-        reopened=len(events.reopened),
+        reopened=max(0, len(events.paused) - 1),
         collapses=run.collapses,
         time_to_open=events.paused[0] - run.trouble.healthy if events.paused else None,
         fix_to_flowing=flowing,

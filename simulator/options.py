@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from simulator.pipeline import ALARM_PARAMETERS, BreakerSettings, Pipeline, Trouble
@@ -82,7 +82,7 @@ def parse_options(arguments: Sequence[str]) -> SimulateOptions | AgreementOption
         ),
         settings=settings,
         policies=tuple(Policy) if given.policy == "all" else (Policy(given.policy),),
-        profile=PROFILES[given.poller],
+        profile=_profile(given),
         seed=given.seed,
         picture=given.picture,
         recommend=not given.no_recommendation,
@@ -148,10 +148,20 @@ def _parsers() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
         "--poller", type=_one_of(*PROFILES), default="aws", metavar="WHICH",
         help="aws, or lab for the emulator's poller (default aws)",
     )  # fmt: skip
+    run.add_argument(
+        "--oldest-first",
+        action="store_true",
+        help="the queue gives what was received most often first; without it, receives are a random draw",
+    )
     whole("--seed", "seed", 0, _LARGEST_SEED, 1, "chance: the same seed gives the same figures")
     run.add_argument("--picture", type=Path, default=PICTURE, metavar="FILE", help="where the picture goes, a .png")
     run.add_argument("--no-recommendation", action="store_true", help="do not simulate alternatives")
     return parser, run
+
+
+def _profile(given: argparse.Namespace) -> PollerProfile:
+    profile = PROFILES[given.poller]
+    return replace(profile, oldest_first=True) if given.oldest_first else profile
 
 
 def _refuse_what_cannot_work(run: argparse.ArgumentParser, pipeline: Pipeline) -> None:

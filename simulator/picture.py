@@ -21,6 +21,8 @@ _MINUTE, _HOUR = 60, 3600
 _MOST_POINTS = 900
 _SPACINGS = (60, 120, 300, 600, 1200, 1800, 3600, 7200, 14_400, 21_600, 43_200, 86_400)
 _MOST_TICKS = 10
+# A peak so many times the capacity would flatten all the rest: then the axis is logarithmic.
+_FLATTENS = 4
 
 
 def draw(runs: Sequence[Run], path: Path) -> Path:
@@ -46,31 +48,34 @@ def draw(runs: Sequence[Run], path: Path) -> Path:
             circuit.xaxis.set_major_locator(MultipleLocator(_spacing(end)))
             unit = _HOUR if in_hours else _MINUTE
             circuit.xaxis.set_major_formatter(FuncFormatter(lambda at, _, unit=unit: f"{at / unit:g}"))
-        _name_axes(grid, runs[0])
+        _name_axes(figure, grid, runs)
         figure.suptitle(_title(runs[0]), x=0.008, ha="left", fontsize=13, fontweight="bold")
         save_picture(figure, path)
         plt.close(figure)
     return path
 
 
-def _name_axes(grid: Any, run: Run) -> None:
-    first = [grid[row][0] for row in range(4)]
-    first[0].set_ylabel("messages a second (log)")
-    # A peak far above the capacity would flatten all the rest.
-    first[0].set_yscale("symlog", linthresh=max(1.0, run.pipeline.rate))
-    first[0].set_ylim(bottom=0)
-    first[0].yaxis.set_major_formatter(EngFormatter(sep=""))
-    first[1].set_ylabel("failed calls a minute (log)", color=RED)
-    first[1].set_yscale("symlog", linthresh=10)
-    first[1].set_ylim(bottom=0)
-    first[1].yaxis.set_major_formatter(EngFormatter(sep=""))
-    first[2].set_ylabel("messages")
-    first[2].set_ylim(bottom=0)
-    first[2].yaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
-    first[2].yaxis.set_major_formatter(EngFormatter(sep=""))
-    first[3].set_yticks([0], ["circuit"])
-    for axis in (first[0], first[2]):
-        axis.legend(loc="upper left", fontsize=8.5, framealpha=0.85, edgecolor="none")
+def _name_axes(figure: Any, grid: Any, runs: Sequence[Run]) -> None:
+    rates, failures, waiting, circuit = (grid[row][0] for row in range(4))
+    capacity, most = runs[0].pipeline.capacity, max(float(run.series["offered"].max()) for run in runs)
+    _scale(rates, "messages a second", linear=most < _FLATTENS * capacity, linear_below=runs[0].pipeline.rate)
+    _scale(failures, "failed calls a minute", linear=False, linear_below=10.0)
+    failures.yaxis.label.set_color(RED)
+    _scale(waiting, "messages", linear=True, linear_below=0.0)
+    circuit.set_yticks([0], ["circuit"])
+    handles, labels = rates.get_legend_handles_labels()
+    more = waiting.get_legend_handles_labels()
+    figure.legend([*handles, *more[0]], [*labels, *more[1]], loc="outside lower center", ncols=6, frameon=False)
+
+
+def _scale(axis: Any, name: str, *, linear: bool, linear_below: float) -> None:
+    axis.set_ylabel(name if linear else f"{name} (log)")
+    if linear:
+        axis.yaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
+    else:
+        axis.set_yscale("symlog", linthresh=max(1.0, linear_below))
+    axis.set_ylim(bottom=0)
+    axis.yaxis.set_major_formatter(EngFormatter(sep=""))
 
 
 def _title(run: Run) -> str:
@@ -123,10 +128,11 @@ def _draw_waiting(axis: Any, run: Run) -> None:
     at = np.arange(run.seconds)[::step]
     waiting = (run.series["visible"] + run.series["hidden"])[::step]
     dead = run.series["dead_lettered"][::step]
+    total = int(run.series["dead_lettered"][-1])
     axis.fill_between(at, waiting, color=BLUE, alpha=0.18, linewidth=0)
     axis.plot(at, waiting, color=BLUE, linewidth=1.6, label="in the queue")
     axis.plot(at, dead, color=RED, linewidth=1.8, label="dead-lettered")
-    axis.text(0.985, 0.93, f"{int(dead[-1]):,} dead-lettered", transform=axis.transAxes, ha="right", va="top",
+    axis.text(0.985, 0.93, f"{total:,} dead-lettered", transform=axis.transAxes, ha="right", va="top",
               color=RED, fontsize=9.5, fontweight="bold", bbox=_BOX)  # fmt: skip
 
 

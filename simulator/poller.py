@@ -24,6 +24,8 @@ class PollerProfile:
         Seconds without a receive after a call that failed has ended.
     failed_call_seconds
         What a failed call takes; 0 where it takes as long as any other.
+    calls_ended_by_the_break
+        Calls that fail at once because the target's configuration is changed to break it.
     counts_failures_at_end
         True where a failed call is counted in the minute in which it ends; on AWS it is that in which it began.
     fills_batches
@@ -42,6 +44,7 @@ class PollerProfile:
     most: int
     rest_after_failure: float
     failed_call_seconds: float
+    calls_ended_by_the_break: int
     counts_failures_at_end: bool
     fills_batches: bool
     oldest_first: bool
@@ -59,6 +62,7 @@ AWS = PollerProfile(
     most=1250,
     rest_after_failure=0.0,
     failed_call_seconds=0.0,
+    calls_ended_by_the_break=0,
     counts_failures_at_end=False,
     fills_batches=False,
     oldest_first=False,
@@ -67,8 +71,9 @@ AWS = PollerProfile(
     metrics_delay=90.0,
 )
 # The emulator at scale 10: at most 5 batches at once, and after a failed one a wall second of rest, and half a tick of
-# the sender until it is woken. It starts a process for each failed call, so how long that takes is the machine's: 4 wall
-# seconds here, where others were at work. What a run has measured takes its place in a comparison.
+# the sender until it is woken. It starts a process for each failed call, so how long that takes is the machine's: 4
+# wall seconds here, where others were at work. What a run has measured takes its place in a
+# comparison. The break ends the calls at work.
 LAB = PollerProfile(
     name="lab",
     first=5,
@@ -76,6 +81,7 @@ LAB = PollerProfile(
     most=5,
     rest_after_failure=10.5,
     failed_call_seconds=40.0,
+    calls_ended_by_the_break=4,
     counts_failures_at_end=True,
     fills_batches=True,
     oldest_first=True,

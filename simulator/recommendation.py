@@ -90,8 +90,8 @@ def _trip(desk: _Desk) -> Iterable[Advice]:
                 "MinimumInvocations",
                 str(fewer),
                 is_change=True,
-                reason=f"with {current} the circuit never opens: no period has so many failed calls and so few others. With "
-                f"{fewer} it opens after {seen.time_to_open:.0f} s. One failed call weighs more then.",
+                reason=f"with {current} the circuit never opens: no period has so many failed calls and so few others. "
+                f"With {fewer} it opens after {seen.time_to_open:.0f} s. One failed call weighs more then.",
             )
             return
     if desk.trouble.failing_percent < desk.settings.circuit()["ErrorRatePercent"]:
@@ -112,8 +112,8 @@ def _concurrency(desk: _Desk) -> Iterable[Advice]:
             name,
             str(own) if own else "none",
             is_change=False,
-            reason=f"after the fix at most {before.peak:.0f} messages a second reach the target, {before.peak_share:.2f} of "
-            f"what it can take.",
+            reason=f"after the fix at most {before.peak:.0f} messages a second reach the target, "
+            f"{before.peak_share:.2f} of what it can take.",
         )
         return
     fits = math.floor(pipeline.capacity * pipeline.latency / pipeline.batch_size)
@@ -133,7 +133,8 @@ def _concurrency(desk: _Desk) -> Iterable[Advice]:
         changed.max_concurrency != own,
         f"without it the backlog arrives at up to {before.peak:.0f} messages a second, {before.peak_share:.1f} times "
         f"what the target can take, and {before.failed_after:,} calls fail after the fix (opened again: "
-        f"{before.reopened}). With it {after.peak:.0f} a second, {after.peak_share:.2f} times, {after.failed_after:,} failed calls.",
+        f"{before.reopened}). With it {after.peak:.0f} a second, {after.peak_share:.2f} times, "
+        f"{after.failed_after:,} failed calls.",
     )
     if changed.batch_size != pipeline.batch_size:
         yield Advice(
@@ -163,7 +164,8 @@ def _visibility(desk: _Desk) -> Iterable[Advice]:
             "visibility timeout of the queue",
             f"{pipeline.visibility} s",
             is_change=False,
-            reason=f"it is at least {_TIMEOUTS_HIDDEN} times the function's timeout of {pipeline.timeout} s, as AWS advises.",
+            reason=f"it is at least {_TIMEOUTS_HIDDEN} times the function's timeout of {pipeline.timeout} s, as AWS "
+            "advises.",
         )
         return
     before, after = desk.tried(), desk.tried(replace(pipeline, visibility=wanted))
@@ -172,8 +174,9 @@ def _visibility(desk: _Desk) -> Iterable[Advice]:
         "visibility timeout of the queue",
         f"{wanted} s",
         is_change=True,
-        reason=f"{_TIMEOUTS_HIDDEN} times the function's timeout of {pipeline.timeout} s, as AWS advises. Receives that come "
-        f"to nothing: {before.receives_burnt:,} with {pipeline.visibility} s, {after.receives_burnt:,} with {wanted} s.",
+        reason=f"{_TIMEOUTS_HIDDEN} times the function's timeout of {pipeline.timeout} s, as AWS advises. Receives "
+        f"that come to nothing: {before.receives_burnt:,} with {pipeline.visibility} s, {after.receives_burnt:,} with "
+        f"{wanted} s.",
     )
 
 
@@ -193,8 +196,8 @@ def _receives(desk: _Desk) -> Iterable[Advice]:
         "maxReceiveCount",
         str(wanted),
         wanted != pipeline.max_receives,
-        f"with {pipeline.max_receives}, {before.dead_lettered:,} messages are dead-lettered with the breaker; {used}, "
-        f"and {_SPARE_RECEIVES} are kept to spare.",
+        f"with {pipeline.max_receives}, {before.dead_lettered:,} messages are dead-lettered in spite of the breaker; "
+        f"{used}, and {_SPARE_RECEIVES} are kept to spare.",
     )
 
 

@@ -46,7 +46,7 @@ def duration(seconds: float | None) -> str:
         return f"{seconds:.0f} s"
     if seconds < 36_000:
         return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
+    return f"{round(seconds / 3600, 1):g} h"
 
 
 def print_figures(console: Console, options: SimulateOptions, figures: Mapping[str, Figures]) -> None:

@@ -180,6 +180,10 @@ class World:
                 self._end(calls)
             if self.mapping.settle(self.clock):
                 self._note_switch()
+            if self.profile.calls_ended_by_the_break and now == math.ceil(self.target.begins):
+                # What they had received shows again by itself. It is left where it is.
+                self._count_failed(self.profile.calls_ended_by_the_break)
+                self._poller.failed(self.clock)
             offered = self._poll(now) if self.mapping.polls(self.clock) else 0
             rang = self.alarm is not None and self.alarm.evaluate(self.clock)
             while process is not None and (wake <= self.clock or (rang and wake == math.inf)):

@@ -26,6 +26,8 @@ def test_parse_options_without_any_takes_the_templates_defaults() -> None:
 
 
 def test_parse_options_reads_what_is_given() -> None:
+    options = parse("--oldest-first")
+    assert options.profile.oldest_first
     options = parse("--outage", "10", "--policy", "NONE", "--set", "MaxProbeIntervalSeconds=60", "--poller", "lab")
     assert options.trouble.outage == 600
     assert options.policies == (Policy.NONE,)
