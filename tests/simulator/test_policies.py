@@ -164,3 +164,17 @@ def test_slow_poller_without_partial_batch_response_fails_fewer_calls() -> None:
         figures(Policy.NONE, pipeline=slowed).failed_calls
         < figures(Policy.NONE, pipeline=replace(slowed, partial_batch_response=True)).failed_calls
     )
+
+
+def test_breaker_whose_alarm_still_rings_asks_more_than_one_message() -> None:
+    seen = run(trouble=Trouble(outage=150.0), minute_phase=0.0)
+    assert len(seen.events.probes) >= 2
+    assert all(processed for _, processed in seen.events.probes)
+
+
+def test_run_with_the_labs_poller_counts_the_calls_that_the_break_ends() -> None:
+    quiet = replace(LAB, calls_ended_by_the_break=0)
+    short, strong = Trouble(outage=10.0), replace(PIPELINE, capacity=10_000.0)
+    # The break ends four calls, and no other is begun within ten seconds. Without it calls begin and fail meanwhile.
+    assert figures(profile=LAB, trouble=short, pipeline=strong).failed_calls == 4
+    assert figures(profile=quiet, trouble=short, pipeline=strong).failed_calls == 5
