@@ -1,7 +1,7 @@
 # Every target sets up what it needs: python3 (3.11 or newer), make and git are all that must be there.
 # `build` and `deploy` are for AWS and also need the Python that RUNTIME names.
 .DEFAULT_GOAL := help
-.PHONY: help demo compare chaos check test mutants lint build deploy event clean
+.PHONY: help demo compare chaos check simulate test mutants lint build deploy event clean
 
 PYTHON  ?= python3
 VENV    := .venv
@@ -29,6 +29,16 @@ chaos: $(READY) ## An outage in which everything else fails, too, and what comes
 check: $(READY) ## Look at a pipeline of your own before you attach it: FUNCTION QUEUE. Options: MAPPING ALARM RATE JSON=1
 	@$(BIN)/python -m check --function "$(FUNCTION)" --queue "$(QUEUE)" $(if $(MAPPING),--mapping "$(MAPPING)") \
 	  $(if $(ALARM),--alarm "$(ALARM)") $(if $(RATE),--rate "$(RATE)") $(if $(JSON),--json)
+
+# Each option by its own name in capitals. SET takes parameters of the template: SET="MaxHeldMessages=3 HealthPeriods=2".
+SIMULATED := RATE CAPACITY LATENCY OUTAGE FAILING_PERCENT COLLAPSE_AFTER COLLAPSE_FOR VISIBILITY MAX_RECEIVES BATCH_SIZE \
+             TIMEOUT MAX_CONCURRENCY POLICY RECOVERY POLLER SEED PICTURE
+option = --$(subst _,-,$(shell echo $(1) | tr A-Z a-z)) $(call quoted,$($(1)))
+quoted = '$(subst ','\'',$(1))'
+
+simulate: $(READY) ## An outage of your pipeline, simulated, with a recommendation. Options: RATE CAPACITY LATENCY VISIBILITY MAX_RECEIVES OUTAGE (minutes) POLICY RECOVERY SET ...
+	@$(BIN)/python -m simulator run $(foreach name,$(SIMULATED),$(if $($(name)),$(call option,$(name)))) \
+	  $(foreach pair,$(SET),--set $(call quoted,$(pair)))
 
 test: lint ## All checks and tests, with one outage in the lab.
 	@$(BIN)/python -m pytest -m "not e2e and not matrix" --numprocesses 2 --dist worksteal --cov --cov-report=term

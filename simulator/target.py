@@ -1,0 +1,57 @@
+"""The function and what stands behind it: it works, fails, is overloaded, and may collapse under the load."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from simulator.pipeline import Trouble
+
+
+class Target:
+    """Says how many of a second's calls fail.
+
+    Parameters
+    ----------
+    begins, ends
+        The outage, in seconds since the start.
+    """
+
+    def __init__(self, capacity: float, trouble: Trouble, rng: np.random.Generator) -> None:
+        self.begins = trouble.healthy
+        self.ends = trouble.healthy + trouble.outage
+        self.collapses = 0
+        self._capacity = capacity
+        self._trouble = trouble
+        self._rng = rng
+        self._budget = capacity
+        self._above = 0.0
+        self._down_until = 0.0
+
+    def is_out(self, at: float) -> bool:
+        """True while the outage lasts."""
+        return self.begins <= at < self.ends
+
+    def serve(self, at: float, calls: int, messages: int) -> int:
+        """Return how many of ``calls``, with ``messages`` in all, fail in this second."""
+        self._budget = min(self._budget + self._capacity, max(self._capacity, 1.0))
+        if self.is_out(at):
+            percent = self._trouble.failing_percent
+            return calls if percent >= 100 else int(self._rng.binomial(calls, percent / 100))
+        if at < self._down_until:
+            return calls
+        self._note_load(at, messages)
+        served = min(messages, int(self._budget))
+        self._budget -= served
+        return 0 if served == messages else min(calls, -(-(messages - served) * calls // messages))
+
+    def idle(self) -> None:
+        """A second without calls."""
+        self._budget = min(self._budget + self._capacity, max(self._capacity, 1.0))
+        self._above = 0.0
+
+    def _note_load(self, at: float, messages: int) -> None:
+        self._above = self._above + 1 if messages > self._capacity else 0.0
+        if self._trouble.collapse_after and self._above >= self._trouble.collapse_after:
+            self._down_until = at + self._trouble.collapse_for
+            self._above = 0.0
+            self.collapses += 1

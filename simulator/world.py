@@ -1,0 +1,293 @@
+"""Lets time pass, second by second, and writes down what happened."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Generator
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from simulator.message_queue import MessageQueue
+from simulator.metrics import Alarm, Metrics
+from simulator.pipeline import Pipeline, Trouble
+from simulator.poller import Mapping, Poller, PollerProfile
+from simulator.rules import CLOUDWATCH_DELAY_SECONDS, AlarmDefinition
+from simulator.target import Target
+
+# A policy gives back when it goes on, in seconds on the clock; infinity is the next change of the alarm to ALARM.
+Process = Generator[float, None, None]
+
+_FIELDS = ("sent", "processed", "visible", "hidden", "dead_lettered", "failed_calls", "offered", "circuit", "limit")
+CLOSED, HALF_OPEN, OPEN = 0, 1, 2
+# Alarm periods of up to 5 minutes begin at any moment of a run.
+_PHASES = 300
+# What is drained or closed is watched for this long, so that what goes wrong late is seen.
+_AFTERWARDS = 300
+
+
+@dataclass(frozen=True)
+class _Calls:
+    """Calls that began together, and what they will have come to."""
+
+    count: int
+    processed: int
+    failed: bool = False
+
+
+@dataclass
+class Events:
+    """What a policy has done, in seconds since the start."""
+
+    paused: list[float] = field(default_factory=list)
+    enabled: list[float] = field(default_factory=list)
+    closed: list[float] = field(default_factory=list)
+    reopened: list[float] = field(default_factory=list)
+    probes: list[tuple[float, bool]] = field(default_factory=list)
+    stuck: str = ""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A simulated outage, one value a second. Message counts are those at the end of the second."""
+
+    policy: str
+    pipeline: Pipeline
+    trouble: Trouble
+    series: dict[str, npt.NDArray[np.int64]]
+    events: Events
+    receives_burnt: int
+    collapses: int
+    most_receives: int
+    drained: float | None
+
+    @property
+    def fixed(self) -> float:
+        """When the outage ended."""
+        return self.trouble.healthy + self.trouble.outage
+
+    @property
+    def seconds(self) -> int:
+        """How long the run was."""
+        return len(self.series["sent"])
+
+
+class World:
+    """One pipeline, one outage, and what a policy may touch of them.
+
+    Parameters
+    ----------
+    alarm
+        The alarm that wakes the policy, None where there is none.
+    minute_phase
+        Seconds into a metric minute at which the run begins; drawn if None.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        trouble: Trouble,
+        profile: PollerProfile,
+        alarm: AlarmDefinition | None,
+        *,
+        seed: int,
+        minute_phase: float | None = None,
+    ) -> None:
+        self.rng = np.random.default_rng(seed)
+        self.phase = float(self.rng.integers(_PHASES)) if minute_phase is None else minute_phase
+        self.pipeline, self.trouble, self.profile = pipeline, trouble, profile
+        self.queue = MessageQueue(pipeline.max_receives, self.rng, oldest_first=profile.oldest_first)
+        self.mapping = Mapping(profile, pipeline.max_concurrency)
+        self.target = Target(pipeline.capacity, trouble, self.rng)
+        self.metrics = Metrics()
+        self.alarm = Alarm(alarm, self.metrics, delay=CLOUDWATCH_DELAY_SECONDS) if alarm else None
+        self.events = Events()
+        self.circuit = CLOSED
+        self.clock = self.phase
+        self._second = 0
+        self._poller = Poller(profile, slows_down=not pipeline.partial_batch_response)
+        self._busy = 0
+        self._ending: defaultdict[int, list[_Calls]] = defaultdict(list)
+        self._failed_calls = 0
+        self._most_receives = 0
+
+    @property
+    def since_start(self) -> float:
+        """Seconds since the start, for the record; ``clock`` is what minutes go by."""
+        return self.clock - self.phase
+
+    def call_target(self, messages: int = 1) -> bool:
+        """Call the target directly. True when it has processed the messages."""
+        failed = self.target.serve(self.since_start, 1, messages)
+        self.metrics.count(self.clock, calls=1, failed=failed)
+        self._failed_calls += failed
+        return not failed
+
+    def take_one(self) -> int | None:
+        """Receive one message as a probe does. Returns its receive count with this receive, None if there is none."""
+        while self.queue.visible_count:
+            dead = self.queue.dead_lettered
+            handed = self.queue.receive(1)
+            if any(handed):
+                receives = next(count for count, messages in enumerate(handed) if messages)
+                self._most_receives = max(self._most_receives, receives)
+                return receives
+            if self.queue.dead_lettered == dead:
+                break
+        return None
+
+    def hide(self, receives: int, seconds: float) -> None:
+        """Hide a message that was handed out, until its time is up."""
+        handed = [0] * (self.pipeline.max_receives + 1)
+        handed[receives] = 1
+        self.queue.fail(handed, until=self._second + max(1, math.ceil(seconds)))
+
+    def run(
+        self,
+        policy: str,
+        process: Process | None,
+        *,
+        horizon: float,
+        at_least: int = 0,
+        every_second: bool = False,
+    ) -> Run:
+        """Let time pass until the backlog is drained and the circuit closed, or the horizon is reached.
+
+        Parameters
+        ----------
+        horizon
+            Seconds after the fix at which it ends in any case.
+        at_least
+            Seconds since the start before which it does not end.
+        every_second
+            Check at each second that no message was made or lost.
+        """
+        wake = next(process) if process else math.inf
+        rows: list[tuple[int, ...]] = []
+        carry, drained, calm_since = 0.0, None, None
+        fixed = self.target.ends
+        usual = 0
+        while self._second < fixed + horizon:
+            now = self._second
+            self.clock = self.phase + now
+            carry += self.pipeline.rate
+            self.queue.send(int(carry))
+            carry %= 1
+            self.queue.show_due(now)
+            for calls in self._ending.pop(now, ()):
+                self._end(calls)
+            if self.mapping.settle(self.clock):
+                self._note_switch()
+            if self.profile.calls_ended_by_the_break and now == math.ceil(self.target.begins):
+                # What they had received shows again by itself. It is left where it is.
+                self._count_failed(self.profile.calls_ended_by_the_break)
+                self._poller.failed(self.clock)
+            offered = self._poll(now) if self.mapping.polls(self.clock) else 0
+            rang = self.alarm is not None and self.alarm.evaluate(self.clock)
+            while process is not None and (wake <= self.clock or (rang and wake == math.inf)):
+                rang = False
+                wake = next(process, math.nan)
+                if math.isnan(wake):
+                    process = None
+            rows.append(self._row(offered))
+            if every_second:
+                self._require_all_there()
+            waiting = self.queue.visible_count + self.queue.hidden_count
+            if now < self.trouble.healthy:
+                usual = max(usual, waiting)
+            elif now >= fixed and self.mapping.enabled:
+                if drained is None and waiting <= usual + self.pipeline.rate:
+                    drained = float(now)
+                calm = drained is not None and self.circuit == CLOSED
+                calm_since = (now if calm_since is None else calm_since) if calm else None
+                if calm_since is not None and now - calm_since >= _AFTERWARDS and now >= at_least:
+                    break
+            self._second += 1
+        table = np.array(rows, dtype=np.int64)
+        return Run(
+            policy=policy,
+            pipeline=self.pipeline,
+            trouble=self.trouble,
+            series={name: table[:, place] for place, name in enumerate(_FIELDS)},
+            events=self.events,
+            receives_burnt=self.queue.receives_burnt,
+            collapses=self.target.collapses,
+            most_receives=self._most_receives,
+            drained=drained,
+        )
+
+    def _note_switch(self) -> None:
+        if self.mapping.enabled:
+            self.events.enabled.append(self.since_start)
+        else:
+            self.events.paused.append(self.since_start)
+            self._poller.start()
+
+    def _poll(self, now: int) -> int:
+        """Begin calls. Returns the messages handed to them."""
+        pipeline, queue, poller = self.pipeline, self.queue, self._poller
+        failed_takes = self.profile.failed_call_seconds or pipeline.latency
+        takes = failed_takes if self.target.is_out(self.since_start) else pipeline.latency
+        allowed = poller.calls(self.clock, busy=self._busy, limit=self.mapping.limit, takes=takes)
+        wanted = poller.batches(queue.visible_count, allowed, pipeline.batch_size)
+        if not wanted:
+            self.target.idle()
+            poller.after(calls=0, failed=0, waiting=queue.visible_count)
+            return 0
+        handed = queue.receive(wanted * pipeline.batch_size)
+        messages = sum(handed)
+        if not messages:
+            self.target.idle()
+            return 0
+        calls = min(wanted, messages)
+        failed = self.target.serve(self.since_start, calls, messages)
+        top = max(count for count, these in enumerate(handed) if these)
+        self._most_receives = max(self._most_receives, top)
+        bad, good = queue.split(handed, messages * failed // calls)
+        queue.fail(bad, until=now + pipeline.visibility)
+        self.metrics.count(self.clock, calls=calls - failed, failed=0)
+        if calls > failed:
+            self._begin(now, pipeline.latency, _Calls(calls - failed, sum(good)))
+        if failed:
+            self._begin(now, failed_takes, _Calls(failed, 0, failed=True))
+        poller.after(calls=calls, failed=failed, waiting=queue.visible_count)
+        return messages
+
+    def _begin(self, now: int, seconds: float, calls: _Calls) -> None:
+        """Begin calls. Those that take less than a second end at once."""
+        if calls.failed and not self.profile.counts_failures_at_end:
+            self._count_failed(calls.count)
+        self._busy += calls.count
+        if seconds < 1:
+            self._end(calls)
+        else:
+            self._ending[now + round(seconds)].append(calls)
+
+    def _end(self, calls: _Calls) -> None:
+        self._busy -= calls.count
+        self.queue.process(calls.processed)
+        if calls.failed:
+            self._poller.failed(self.clock)
+            if self.profile.counts_failures_at_end:
+                self._count_failed(calls.count)
+
+    def _count_failed(self, count: int) -> None:
+        self.metrics.count(self.clock, calls=count, failed=count)
+        self._failed_calls += count
+
+    def _row(self, offered: int) -> tuple[int, ...]:
+        queue = self.queue
+        on = self.mapping.enabled
+        return (
+            queue.sent, queue.processed, queue.visible_count, queue.hidden_count, queue.dead_lettered,
+            self._failed_calls, offered, self.circuit, (self.mapping.limit or -1) if on else 0,
+        )  # fmt: skip
+
+    def _require_all_there(self) -> None:
+        queue = self.queue
+        found = queue.processed + queue.visible_count + queue.hidden_count + queue.dead_lettered
+        assert queue.sent == found, f"{queue.sent} messages were sent, {found} are there"
+        assert queue.visible_count == sum(queue.visible)
+        assert queue.hidden_count >= 0

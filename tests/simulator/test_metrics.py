@@ -1,0 +1,33 @@
+from simulator.metrics import Alarm, Metrics
+from simulator.pipeline import BreakerSettings
+from simulator.rules import CLOUDWATCH_DELAY_SECONDS, AlarmState
+
+
+def make_alarm(metrics: Metrics) -> Alarm:
+    return Alarm(BreakerSettings().alarm(), metrics, delay=CLOUDWATCH_DELAY_SECONDS)
+
+
+def test_alarm_after_a_bad_minute_rings_once_its_datapoint_can_be_seen() -> None:
+    metrics = Metrics()
+    alarm = make_alarm(metrics)
+    metrics.count(70, calls=10, failed=10)
+    assert not alarm.evaluate(120 + CLOUDWATCH_DELAY_SECONDS - 1)
+    assert alarm.evaluate(120 + CLOUDWATCH_DELAY_SECONDS)
+    assert alarm.state is AlarmState.ALARM
+
+
+def test_alarm_below_the_minimum_volume_stays_quiet() -> None:
+    metrics = Metrics()
+    alarm = make_alarm(metrics)
+    metrics.count(70, calls=4, failed=4)
+    assert not alarm.evaluate(300)
+    assert alarm.state is AlarmState.OK
+
+
+def test_alarm_without_calls_returns_to_ok() -> None:
+    metrics = Metrics()
+    alarm = make_alarm(metrics)
+    metrics.count(70, calls=10, failed=10)
+    assert alarm.evaluate(210)
+    assert not alarm.evaluate(1000)
+    assert alarm.state is AlarmState.OK

@@ -1,0 +1,180 @@
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from simulator.figures import Figures, figures_of
+from simulator.pipeline import BreakerSettings, Pipeline, Trouble
+from simulator.policies import Policy, simulate
+from simulator.poller import AWS, LAB
+from simulator.world import CLOSED, OPEN, Run
+
+PIPELINE = Pipeline(rate=5.0, capacity=200.0)
+OUTAGE = Trouble(outage=1800.0)
+
+
+def run(policy: Policy = Policy.BREAKER, **changed: Any) -> Run:
+    arguments: dict[str, Any] = {
+        "pipeline": PIPELINE,
+        "trouble": OUTAGE,
+        "settings": BreakerSettings(),
+        "every_second": True,
+        **changed,
+    }
+    return simulate(policy, **arguments)
+
+
+def figures(policy: Policy = Policy.BREAKER, **changed: Any) -> Figures:
+    return figures_of(run(policy, **changed))
+
+
+def set_to(**given: str) -> BreakerSettings:
+    return BreakerSettings(given)
+
+
+@pytest.mark.parametrize("policy", Policy)
+@pytest.mark.parametrize("profile", [AWS, LAB])
+@pytest.mark.parametrize("latency", [0.2, 3.0])
+def test_run_at_every_second_holds_every_message_and_never_takes_one_back(
+    policy: Policy, profile: Any, latency: float
+) -> None:
+    series = run(policy, profile=profile, pipeline=replace(PIPELINE, latency=latency, max_receives=3)).series
+    there = series["processed"] + series["visible"] + series["hidden"] + series["dead_lettered"]
+    assert np.array_equal(series["sent"], there)
+    for name in ("sent", "processed", "dead_lettered", "failed_calls"):
+        assert (np.diff(series[name]) >= 0).all()
+
+
+@pytest.mark.parametrize("policy", Policy)
+def test_run_with_the_same_seed_is_the_same_and_with_another_differs(policy: Policy) -> None:
+    first, second, other = run(policy, seed=7), run(policy, seed=7), run(policy, seed=8)
+    assert all(np.array_equal(first.series[name], second.series[name]) for name in first.series)
+    if policy is not Policy.NONE:
+        assert first.events != other.events
+
+
+def test_no_breaker_in_an_outage_longer_than_its_receives_last_dead_letters() -> None:
+    assert figures(Policy.NONE).dead_lettered > 1000
+    assert figures(Policy.NONE, trouble=Trouble(outage=600.0)).dead_lettered == 0
+
+
+def test_breaker_in_the_same_outage_dead_letters_nothing_and_closes() -> None:
+    seen = run()
+    result = figures_of(seen)
+    assert (result.dead_lettered, result.waiting, result.stuck) == (0, 0, "")
+    assert result.failed_calls < figures(Policy.NONE).failed_calls / 5
+    assert seen.series["circuit"][-1] == CLOSED
+    assert result.fix_to_closed is not None
+
+
+def test_breaker_while_open_calls_the_target_by_probes_only() -> None:
+    seen = run()
+    open_seconds = (seen.series["circuit"] == OPEN) & (np.arange(seen.seconds) < seen.fixed)
+    assert seen.series["offered"][open_seconds].sum() == 0
+    failed = [at for at, processed in seen.events.probes if not processed]
+    assert len(failed) == np.diff(seen.series["failed_calls"])[open_seconds[1:]].sum()
+
+
+def test_breaker_never_waits_longer_than_its_longest_interval() -> None:
+    probes = [at for at, _ in run(settings=set_to(MaxProbeIntervalSeconds="60")).events.probes]
+    assert np.diff(probes).max() <= 62
+    assert np.diff([at for at, _ in run().events.probes]).max() > 90
+
+
+def test_breaker_with_a_ramp_lets_in_step_by_step() -> None:
+    seen = run(pipeline=replace(PIPELINE, max_concurrency=40))
+    after = seen.series["limit"][int(seen.fixed) :]
+    steps = [int(value) for place, value in enumerate(after) if place == 0 or value != after[place - 1]]
+    assert steps == [0, 2, 10, 40]
+
+
+def test_breaker_with_recovery_immediate_lets_in_at_once() -> None:
+    seen = run(settings=set_to(Recovery="IMMEDIATE"))
+    after = seen.series["limit"][int(seen.fixed) :]
+    assert set(after.tolist()) == {0, -1}
+
+
+def test_breaker_whose_target_is_overloaded_by_a_step_opens_again() -> None:
+    collapsing = Trouble(outage=1800.0, collapse_after=5.0, collapse_for=600.0)
+    small = Pipeline(rate=10.0, capacity=15.0)
+    assert figures(pipeline=small, trouble=collapsing).reopened >= 1
+    assert figures(pipeline=replace(small, batch_size=1, max_concurrency=2), trouble=collapsing).reopened == 0
+
+
+def test_breaker_with_few_failures_does_not_open() -> None:
+    seen = figures(trouble=Trouble(outage=1800.0, failing_percent=30.0))
+    assert seen.time_to_open is None
+    assert figures(trouble=Trouble(outage=1800.0, failing_percent=95.0)).time_to_open is not None
+
+
+def test_breaker_with_less_than_the_minimum_volume_does_not_open() -> None:
+    rare = replace(PIPELINE, rate=0.02, visibility=1800)
+    assert figures(pipeline=rare).time_to_open is None
+    assert figures(pipeline=rare, settings=set_to(MinimumInvocations="1")).time_to_open is not None
+
+
+def test_breaker_that_gives_up_stays_open_and_says_so() -> None:
+    seen = figures(settings=set_to(MaxProbes="3"))
+    assert (seen.probes, seen.fix_to_flowing) == (3, None)
+    assert "gave up" in seen.stuck
+    assert figures(settings=set_to(MaxProbes="3", OnGiveUp="CLOSE")).fix_to_flowing is not None
+
+
+def test_reference_in_a_long_outage_uses_its_nine_probes_up_and_stays_paused() -> None:
+    seen = run(Policy.REFERENCE, trouble=Trouble(outage=7200.0))
+    waits = np.diff([at for at, _ in seen.events.probes])
+    assert len(seen.events.probes) == 9
+    assert [round(wait / 20) for wait in waits] == [1, 2, 4, 8, 16, 32, 64, 128]
+    assert "paused for good" in seen.events.stuck
+    assert figures_of(seen).fix_to_flowing is None
+
+
+def test_reference_whose_probe_finds_no_message_stays_paused() -> None:
+    seen = figures(Policy.REFERENCE, pipeline=replace(PIPELINE, rate=0.03, visibility=1800))
+    assert "found no message" in seen.stuck
+
+
+def test_reference_after_one_success_lets_everything_in() -> None:
+    fitting = Pipeline(rate=5.0, capacity=50.0)
+    assert figures(Policy.REFERENCE, pipeline=fitting).peak_share > 5
+    assert figures(pipeline=replace(fitting, max_concurrency=2, batch_size=5)).peak_share <= 1.2
+
+
+def test_longer_visibility_timeout_burns_fewer_receives() -> None:
+    burnt = [figures(pipeline=replace(PIPELINE, visibility=seconds)).receives_burnt for seconds in (30, 180, 900)]
+    assert burnt[0] > burnt[1] > burnt[2]
+
+
+def test_more_receives_dead_letter_fewer() -> None:
+    dead = [figures(Policy.NONE, pipeline=replace(PIPELINE, max_receives=most)).dead_lettered for most in (3, 5, 20)]
+    assert dead[0] > dead[1] > dead[2] == 0
+
+
+def test_longer_outage_fails_more_without_and_hardly_more_with_the_breaker() -> None:
+    without = [figures(Policy.NONE, trouble=Trouble(outage=seconds)).failed_calls for seconds in (900.0, 3600.0)]
+    with_breaker = [figures(trouble=Trouble(outage=seconds)).failed_calls for seconds in (900.0, 3600.0)]
+    assert without[1] > 3 * without[0]
+    assert with_breaker[1] < 1.2 * with_breaker[0]
+
+
+def test_slow_poller_without_partial_batch_response_fails_fewer_calls() -> None:
+    slowed = replace(PIPELINE, partial_batch_response=False, rate=50.0, latency=1.0)
+    assert (
+        figures(Policy.NONE, pipeline=slowed).failed_calls
+        < figures(Policy.NONE, pipeline=replace(slowed, partial_batch_response=True)).failed_calls
+    )
+
+
+def test_breaker_whose_alarm_still_rings_asks_more_than_one_message() -> None:
+    seen = run(trouble=Trouble(outage=150.0), minute_phase=0.0)
+    assert len(seen.events.probes) >= 2
+    assert all(processed for _, processed in seen.events.probes)
+
+
+def test_run_with_the_labs_poller_counts_the_calls_that_the_break_ends() -> None:
+    quiet = replace(LAB, calls_ended_by_the_break=0)
+    short, strong = Trouble(outage=10.0), replace(PIPELINE, capacity=10_000.0)
+    # The break ends four calls, and no other is begun within ten seconds. Without it calls begin and fail meanwhile.
+    assert figures(profile=LAB, trouble=short, pipeline=strong).failed_calls == 4
+    assert figures(profile=quiet, trouble=short, pipeline=strong).failed_calls == 5
