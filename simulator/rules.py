@@ -93,8 +93,9 @@ def alarm_of_template(given: Mapping[str, str]) -> AlarmDefinition:
     resolver = Resolver(
         template=_TEMPLATE,
         parameters=parameter_values(_TEMPLATE, given),
-        resources={"ExampleTargetFunction": "simulated"},
+        resources={},
         pseudo={},
+        attributes={"Pipeline.FunctionName": "simulated"},
     )
     return read_alarm(resolver.resolve(_TEMPLATE["Resources"]["ErrorRateAlarm"]["Properties"]))
 
