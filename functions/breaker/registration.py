@@ -60,6 +60,8 @@ class Inspector:
             settings=settings,
             filters=filters,
             visibility_timeout_seconds=int(queue["VisibilityTimeout"]),
+            dead_letter_queue_arn=_dead_letter_queue(queue),
+            dead_letter_queue_url=self._url_to_redrive_from(settings, queue),
         )
 
     def _function(self, target: str) -> Any:
@@ -73,9 +75,37 @@ class Inspector:
             raise
 
     def _queue(self, arn: str, target: str) -> tuple[str, dict[str, str]]:
-        region, account, name = arn.split(":")[3:6]
-        if target.split(":")[3:5] != [region, account]:
+        if target.split(":")[3:5] != arn.split(":")[3:5]:
             raise InvalidSetting(f"QueueArn: {arn!r} must be in the account and Region of the target, {target!r}")
+        found = self._find_queue(arn)
+        if found is None:
+            raise InvalidSetting(f"QueueArn: {arn!r} must be an existing queue")
+        return found
+
+    def _url_to_redrive_from(self, settings: dict[str, Any], queue: dict[str, str]) -> str:
+        """Return the URL of the dead-letter queue, "" where no redrive is asked for."""
+        if not settings["Redrive"]:
+            return ""
+        arn = _dead_letter_queue(queue)
+        if not arn:
+            raise InvalidSetting(
+                f"Redrive: True must not be used with {settings['QueueArn']!r}, which has no dead-letter queue to move"
+                " messages back from"
+            )
+        found = self._find_queue(arn)
+        if found is None:
+            raise InvalidSetting(f"Redrive: True: the dead-letter queue {arn!r} must be an existing queue")
+        url, dead_letter_queue = found
+        if _dead_letter_queue(dead_letter_queue):
+            raise InvalidSetting(
+                f"Redrive: True must not be used where the dead-letter queue {arn!r} has a dead-letter queue itself: each"
+                " receive of a redrive would bring a message closer to it"
+            )
+        return url
+
+    def _find_queue(self, arn: str) -> tuple[str, dict[str, str]] | None:
+        """Return a queue's URL and the attributes that count here, None if there is none of that name."""
+        account, name = arn.split(":")[4:6]
         try:
             url = self.queues.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)["QueueUrl"]
             attributes = self.queues.get_queue_attributes(
@@ -83,7 +113,7 @@ class Inspector:
             )
         except ClientError as error:
             if error.response["Error"]["Code"] in _QUEUE_MISSING:
-                raise InvalidSetting(f"QueueArn: {arn!r} must be an existing queue") from None
+                return None
             raise
         return url, {str(name): value for name, value in attributes["Attributes"].items()}
 
@@ -129,6 +159,10 @@ class Inspector:
                 "Recovery: 'REJITTER' must not be used with a FIFO queue: it would break the order, and SQS would drop"
                 " copies as duplicates"
             )
+        if settings["QueueArn"].endswith(".fifo") and settings["Redrive"]:
+            raise InvalidSetting(
+                "Redrive: True must not be used with a FIFO queue: what comes back would come after what was sent later"
+            )
         if filters and _max_receive_count(queue) == 1:
             raise InvalidSetting(
                 f"QueueArn: {settings['QueueArn']!r} has a maxReceiveCount of 1; it must be at least 2 where the"
@@ -165,3 +199,9 @@ def _filters(mapping: dict[str, Any]) -> list[str]:
 def _max_receive_count(queue: dict[str, str]) -> int | None:
     policy = queue.get("RedrivePolicy")
     return int(json.loads(policy)["maxReceiveCount"]) if policy else None
+
+
+def _dead_letter_queue(queue: dict[str, str]) -> str:
+    """Return the ARN of a queue's dead-letter queue, "" if it has none."""
+    policy = queue.get("RedrivePolicy")
+    return str(json.loads(policy)["deadLetterTargetArn"]) if policy else ""

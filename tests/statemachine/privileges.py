@@ -57,7 +57,13 @@ def _triples(made: Made) -> Iterator[Triple]:
                 yield function, f"dynamodb:{_TRANSACTION[kind]}", "CircuitTable"
         return
     action = f"{service}:{_SINGULAR.get(made.call.operation, made.call.operation)}"
-    yield function, action, _BY_ACTION.get(action) or _RESOURCES[service]
+    yield function, action, _BY_ACTION.get(action) or _queue(made) or _RESOURCES[service]
+
+
+def _queue(made: Made) -> str | None:
+    """Return the dead-letter queue's name where a call is on that, None for calls on anything else."""
+    queue = made.parameters.get("QueueUrl") or made.parameters.get("QueueName") or ""
+    return "OrdersDeadLetterQueue" if "orders-dead" in queue else None
 
 
 def table(template: Mapping[str, Any]) -> str:
