@@ -22,13 +22,13 @@ def first_bad_period(
     periods
         Counts by begin of the period, epoch seconds. One without calls may be missing.
     opened
-        When the circuit was opened. Later periods are the breaker's own doing.
+        When the circuit was opened. What was counted from that period on is the breaker's own doing, too.
     longest_silence
         Seconds without a failure that do not end the run.
     """
     first = int(opened) // rule.period_seconds * rule.period_seconds
     failed_last = first
-    for begin in sorted((begin for begin in periods if begin <= opened), reverse=True):
+    for begin in sorted((begin for begin in periods if begin < first), reverse=True):
         counts = periods[begin]
         if failed_last - (begin + rule.period_seconds) > longest_silence:
             break

@@ -157,8 +157,7 @@ def why_not(incident: Mapping[str, Any], circuit: Circuit, metrics: Metrics, now
     rule = health_rule(circuit)
     # Messages that fail come back after that time, and the metrics and the alarm take theirs to tell.
     longest_silence = circuit.visibility_timeout_seconds + 2 * rule.period_seconds + rule.settle_seconds
-    # The period of the opening counts too.
-    periods = metrics.periods(began=opened - _LOOK_BACK_SECONDS, now=min(now.timestamp(), opened + rule.period_seconds))
+    periods = metrics.periods(began=opened - _LOOK_BACK_SECONDS, now=opened)
     began = first_bad_period(periods, rule, opened=opened, longest_silence=longest_silence)
     before = round(metrics.dead_letters_before(began))
     if before:

@@ -66,8 +66,9 @@ def test_first_bad_period_failed_messages_count_as_calls_do() -> None:
     assert minutes_before(Counts(10, 0, 50, 1), Counts(10, 0, 50, 50)) == 1
 
 
-def test_first_bad_period_later_periods_are_the_breakers_own_doing() -> None:
-    periods = {MINUTE_OF_OPENING + 60: BAD, MINUTE_OF_OPENING - 60: BAD}
+@pytest.mark.parametrize("later", [GOOD, BAD, FEW_GOOD])
+def test_first_bad_period_probes_from_the_opening_on_do_not_end_the_run(later: Counts) -> None:
+    periods = {MINUTE_OF_OPENING + 60: later, MINUTE_OF_OPENING: later, MINUTE_OF_OPENING - 60: BAD}
     assert first_bad_period(periods, RULE, opened=OPENED, longest_silence=60) == MINUTE_OF_OPENING - 60
 
 
