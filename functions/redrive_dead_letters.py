@@ -62,7 +62,7 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
 
 
 def _begin(record: Record, document: StateDocument) -> tuple[Redrive, int | None]:
-    """Decide whether anything may be moved. Returns the redrive, and how many dead letters there are, if that is known."""
+    """Decide whether anything may be moved. Returns the redrive, and the number of dead letters, None if unknown."""
     redrive = Redrive.begin(record, clock.now())
     # The circuit as the execution began with it: an update of the stack does not change an incident.
     circuit = document.circuit
@@ -92,7 +92,9 @@ def _move(
         elif not moved.copied:
             raise
         cut_off = True
-        logger.warning("a piece of the redrive was cut off", extra={"circuit": document.circuit.name, "by": _code(error)})
+        logger.warning(
+            "a piece of the redrive was cut off", extra={"circuit": document.circuit.name, "by": _code(error)}
+        )
     now = clock.now()
     redrive = before.after_piece(moved, now, cut_off=cut_off, refused=refused)
     sets: dict[str, Any] = {"incident.redrive": redrive.as_dict()}

@@ -24,7 +24,9 @@ def sources_told() -> list[tuple[Any, str, Callable[..., Any]]]:
         result = answer(response)
         received = result.result.get("Messages", [])
         queues = sqs_backends[response.current_account][response.region].queues.values()
-        sources = {message.id: getattr(message, "dead_letter_source", None) for queue in queues for message in _messages(queue)}
+        sources = {
+            message.id: getattr(message, "dead_letter_source", None) for queue in queues for message in _messages(queue)
+        }
         for message in received:
             if sources.get(message["MessageId"]) and "Attributes" in message:
                 message["Attributes"]["DeadLetterQueueSourceArn"] = sources[message["MessageId"]]

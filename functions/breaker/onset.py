@@ -9,9 +9,7 @@ from collections.abc import Mapping
 from breaker.health import Counts, HealthRule
 
 
-def first_bad_period(
-    periods: Mapping[int, Counts], rule: HealthRule, *, opened: float, longest_silence: float
-) -> int:
+def first_bad_period(periods: Mapping[int, Counts], rule: HealthRule, *, opened: float, longest_silence: float) -> int:
     """Return the begin of the first bad period, epoch seconds.
 
     Where none was bad, by hand or by a signal that the metrics do not show, that is the period of the opening itself:

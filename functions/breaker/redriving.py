@@ -23,8 +23,8 @@ from breaker.time_budget import TimeBudget
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-# One piece, after which the target is judged before the next. What is received stays hidden for longer, so that no piece
-# receives a message twice.
+# One piece, after which the target is judged before the next. What is received stays hidden for longer, so that no
+# piece receives a message twice.
 LONGEST_RUN_SECONDS = 240
 _VISIBILITY_SECONDS = LONGEST_RUN_SECONDS + 60
 # The whole redrive, judging included. What is left after it stays in the dead-letter queue.
@@ -67,8 +67,8 @@ class Redrive:
     reopened
         How often the circuit had been opened again by then.
     piece_began
-        When the piece under way, or one that was cut off, began; else "". Written before the piece, so that whoever finds
-        it knows that messages may have been moved, and that some may be hidden still.
+        When the piece under way, or one that was cut off, began; else "". Written before the piece, so that whoever
+        finds it knows that messages may have been moved, and that some may be hidden still.
     result
         One line on what came of it, "" until it is over.
     """
@@ -117,7 +117,9 @@ class Redrive:
         elif moved.copied or hidden:
             result = ""
         elif moved.left:
-            result = f"done; {len(moved.left)} stay that were dead-lettered again, not accepted, or never the incident's"
+            result = (
+                f"done; {len(moved.left)} stay that were dead-lettered again, not accepted, or never the incident's"
+            )
         else:
             result = "done"
         piece_began = clock.iso(now) if cut_off else self.piece_began

@@ -98,8 +98,8 @@ class Inspector:
         url, dead_letter_queue = found
         if _dead_letter_queue(dead_letter_queue):
             raise InvalidSetting(
-                f"Redrive: True must not be used where the dead-letter queue {arn!r} has a dead-letter queue itself: each"
-                " receive of a redrive would bring a message closer to it"
+                f"Redrive: True must not be used where the dead-letter queue {arn!r} has a dead-letter queue itself:"
+                " each receive of a redrive would bring a message closer to it"
             )
         return url
 

@@ -176,7 +176,10 @@ def test_register_redrive_finds_the_dead_letter_queue(world: World, ask: Ask) ->
     assert ask(Redrive="true")["Status"] == "SUCCESS"
     circuit = world.record().circuit
     assert circuit.settings["Redrive"] is True
-    assert (circuit.dead_letter_queue_arn, circuit.dead_letter_queue_url) == (world.arn_of(world.dlq_url), world.dlq_url)
+    assert (circuit.dead_letter_queue_arn, circuit.dead_letter_queue_url) == (
+        world.arn_of(world.dlq_url),
+        world.dlq_url,
+    )
 
 
 def test_register_without_redrive_does_not_look_at_the_dead_letter_queue(world: World, ask: Ask) -> None:
@@ -190,7 +193,9 @@ def test_register_redrive_without_dead_letter_queue_is_refused(
     make_world: Callable[..., World], cloudformation: CloudFormation
 ) -> None:
     reason = refused_in(make_world(max_receive_count=None), cloudformation, Redrive="true")
-    assert re.fullmatch("Redrive: True must not be used with 'arn:.*:orders', which has no dead-letter queue .*", reason)
+    assert re.fullmatch(
+        "Redrive: True must not be used with 'arn:.*:orders', which has no dead-letter queue .*", reason
+    )
 
 
 def test_register_redrive_of_a_fifo_queue_is_refused(

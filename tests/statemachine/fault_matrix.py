@@ -65,6 +65,7 @@ def _step_breaks(world: World) -> None:
 
 def _dead_letters(world: World) -> None:
     world.dead_letter_the_queue()
+    world.send_to_the_dead_letter_queue()
     world.send(4)
 
 

@@ -355,10 +355,17 @@ class World:
 
     def dead_letter_the_queue(self) -> None:
         """Receive what is visible until SQS has moved it to the dead-letter queue, as the target's failures would."""
-        while client("sqs").receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10, VisibilityTimeout=0).get(
-            "Messages"
+        while (
+            client("sqs")
+            .receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10, VisibilityTimeout=0)
+            .get("Messages")
         ):
             pass
+
+    def send_to_the_dead_letter_queue(self) -> None:
+        """Send a message there that never was in the circuit's queue, as anybody may."""
+        url = client("sqs").get_queue_url(QueueName=self.dead_letter_queue_arn.rpartition(":")[2])["QueueUrl"]
+        client("sqs").send_message(QueueUrl=url, MessageBody=json.dumps({"order_id": "never-queued"}))
 
     def count_dead_letters(self, count: int) -> None:
         """Have CloudWatch see how many messages the dead-letter queue has now."""

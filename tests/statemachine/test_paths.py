@@ -124,6 +124,7 @@ def test_states_of_the_shortest_incident_in_order() -> None:
             "ConfirmEnabled",
             "IsRecoveryJudged?",
             *["WaitForMetrics", "JudgeRecovery", "HowDoesItGoOn?"] * 7,
+            "IsRedriveWanted?",
             "EndIncident",
             "CircuitClosed",
         )

@@ -15,7 +15,7 @@ FEW_FAILED, FEW_GOOD, SOME_FAILED = Counts(2, 2), Counts(2, 1), Counts(10, 5)
 
 
 def minutes_before(*counts: Counts, silence: float = 180, opening: Counts | None = None) -> int:
-    """Return how many minutes before that of the opening it began, for the counts of the minutes before, oldest first."""
+    """Return how many minutes before that of the opening it began, given what the minutes before counted, in order."""
     periods = {
         MINUTE_OF_OPENING - 60 * back: value for back, value in enumerate(reversed(counts), start=1) if value != QUIET
     }
@@ -76,7 +76,9 @@ COUNTS = st.sampled_from([GOOD, BAD, QUIET, FEW_FAILED, FEW_GOOD, SOME_FAILED])
 
 
 @given(st.lists(COUNTS, max_size=30), st.integers(0, 600))
-def test_first_bad_period_is_bad_or_the_openings_and_nothing_good_follows_it(counts: list[Counts], silence: int) -> None:
+def test_first_bad_period_is_bad_or_the_openings_and_nothing_good_follows_it(
+    counts: list[Counts], silence: int
+) -> None:
     back = minutes_before(*counts, silence=silence)
     run = counts[len(counts) - back :]
     assert not run or RULE.is_bad(run[0])
