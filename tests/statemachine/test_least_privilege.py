@@ -35,7 +35,9 @@ def lives_of_a_registration() -> Iterator[Made]:
     """Register, change in the middle of nothing, remove in the middle of an incident; with contents stored and not."""
     for stored in (True, False):
         with watched() as (world, calls):
-            world.register("Update", StoreHeldMessages=stored, Recovery="REJITTER", FirstProbeSeconds=10)
+            world.register(
+                "Update", StoreHeldMessages=stored, Recovery="REJITTER", FirstProbeSeconds=10, Redrive=stored
+            )
             world.send(4)
             world.target.behaviour = after_failures(3)
             world.run()
