@@ -29,8 +29,8 @@ LONGEST_RUN_SECONDS = 240
 _VISIBILITY_SECONDS = LONGEST_RUN_SECONDS + 60
 # The whole redrive, judging included. What is left after it stays in the dead-letter queue.
 LONGEST_REDRIVE_SECONDS = 6 * 3600
-# How far back the begin of the errors is looked for.
-_LOOK_BACK_SECONDS = 3 * 3600
+# How far back the begin of the errors is looked for: 3 hours of minutes.
+_LOOK_BACK_PERIODS = 180
 # A recovery that ended so was judged, and good.
 _HEALED = {"HEALED", "QUEUE_EMPTY", "TRIAL"}
 # What trying again does not mend. An incident must not stay open for it.
@@ -153,13 +153,14 @@ def why_not(incident: Mapping[str, Any], circuit: Circuit, metrics: Metrics, now
     """
     if incident["outcome"] not in _HEALED:
         return f"no: {incident['outcome']}"
-    opened = clock.parse(incident["opened_at"]).timestamp()
-    if now.timestamp() - opened + _LOOK_BACK_SECONDS >= LONGEST_RETENTION_SECONDS:
-        return "no: the incident is too old to know whether the dead-letter queue was empty before it"
     rule = health_rule(circuit)
+    look_back = _LOOK_BACK_PERIODS * rule.period_seconds
+    opened = clock.parse(incident["opened_at"]).timestamp()
+    if now.timestamp() - opened + look_back >= LONGEST_RETENTION_SECONDS:
+        return "no: the incident is too old to know whether the dead-letter queue was empty before it"
     # Messages that fail come back after that time, and the metrics and the alarm take theirs to tell.
     longest_silence = circuit.visibility_timeout_seconds + 2 * rule.period_seconds + rule.settle_seconds
-    periods = metrics.periods(began=opened - _LOOK_BACK_SECONDS, now=opened)
+    periods = metrics.periods(began=opened - look_back, now=opened)
     began = first_bad_period(periods, rule, opened=opened, longest_silence=longest_silence)
     before = round(metrics.dead_letters_before(began))
     if before:
