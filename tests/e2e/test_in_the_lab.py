@@ -26,7 +26,7 @@ _SOON = {"MetricPeriodSeconds": "2", "MetricDelaySeconds": "1", "ReconcileMinute
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
     with Lab(scale=10) as running:
-        running.deploy({**_SOON, "Redrive": "true", "NotificationTopicArn": make_topic(running)})
+        running.deploy({**_SOON, "NotificationTopicArn": make_topic(running)})
         running.client("lambda").update_event_source_mapping(
             UUID=running.places.mapping_id, ScalingConfig={"MaximumConcurrency": _OWN_CONCURRENCY}
         )
@@ -95,12 +95,12 @@ def start(lab: Lab, stack: Stack, document: dict[str, Any]) -> str:
     return str(answer["executionArn"])
 
 
-def ended(lab: Lab, execution: str, *, within: float = 60) -> dict[str, Any]:
+def ended(lab: Lab, execution: str) -> dict[str, Any]:
     def finished() -> dict[str, Any] | None:
         answer = lab.client("stepfunctions").describe_execution(executionArn=execution)
         return answer if answer["status"] != "RUNNING" else None
 
-    return until(finished, within=within)
+    return until(finished)
 
 
 def until(condition: Callable[[], Any], *, within: float = 60) -> Any:
@@ -197,31 +197,6 @@ def test_a_stopped_execution_is_resumed_by_the_schedule_and_a_person_who_enables
     assert (own_record(lab)["state"], "owner" in own_record(lab)) == ("CLOSED", False)
     assert (lab.mapping_state(), concurrency(lab)) == ("Enabled", _OWN_CONCURRENCY)
     until(lambda: not [message for message in waiting(lab) if message.visible])
-
-
-def test_what_an_incident_dead_lettered_comes_back_and_is_processed(lab: Lab) -> None:
-    dead_letter_queue = lab.stack.outputs["DeadLetterQueueUrl"]
-    lab.client("lambda").update_event_source_mapping(UUID=lab.places.mapping_id, Enabled=False)
-    until(lambda: lab.mapping_state() == "Disabled")
-    send_orders(lab, "dead-1", "dead-2", "dead-3")
-
-    def dead_lettered() -> bool:
-        lab.client("sqs").receive_message(
-            QueueUrl=lab.places.queue_url, MaxNumberOfMessages=10, VisibilityTimeout=0, WaitTimeSeconds=0
-        )
-        return len(lab.emulator.waiting_messages(dead_letter_queue)) == 3
-
-    until(dead_lettered)
-    lab.client("lambda").update_event_source_mapping(UUID=lab.places.mapping_id, Enabled=True)
-    until(lambda: lab.mapping_state() == "Enabled")
-    execution = start(lab, lab.stack, {"circuit": lab.places.circuit, "command": "OPEN", "reason": "a test"})
-    outcome = ended(lab, execution, within=180)
-
-    assert outcome["status"] == "SUCCEEDED", outcome
-    summary = json.loads(outcome["output"])
-    assert (summary["dead_lettered"], summary["redriven"], summary["redrive"]) == (3, 3, "done")
-    assert not lab.emulator.waiting_messages(dead_letter_queue)
-    until(lambda: not waiting(lab))
 
 
 def test_a_refused_start_fails_by_name_and_leaves_the_mapping_alone(lab: Lab) -> None:
