@@ -80,6 +80,9 @@ class Stack:
         place = f"{region}:{account}"
         if "QueueUrl" in values:
             values["QueueArn"] = f"arn:{partition}:sqs:{place}:{values['QueueUrl'].rsplit('/', 1)[-1]}"
+        if "DeadLetterQueueUrl" in values:
+            name = values["DeadLetterQueueUrl"].rsplit("/", 1)[-1]
+            values["DeadLetterQueueArn"] = f"arn:{partition}:sqs:{place}:{name}"
         if "StateMachineArn" in values:
             values["ExecutionArn"] = values["StateMachineArn"].replace(":stateMachine:", ":execution:") + ":by-hand"
         for function in [name for name in values if name.endswith("Function")]:

@@ -31,7 +31,7 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
         and DeadLetterQueueArn may be missing or ""; Revision, whose change has the pipeline read again.
     Output
         The answer's physical id, which is the mapping's, and reason. Attributes for Fn::GetAtt: MappingId, MappingArn,
-        TargetArn (as the mapping names it), FunctionName, QueueUrl, QueueName, QueueArn.
+        TargetArn (as the mapping names it), FunctionName, QueueUrl, QueueName, QueueArn, DeadLetterQueueArn.
     """
     return custom_resource.carry_out(event, lambda: _work(event), unmade=NOT_FOUND)
 
@@ -71,5 +71,6 @@ def _work(event: dict[str, Any]) -> Answer:
             "QueueUrl": pipeline.queue_url,
             "QueueName": pipeline.queue_name,
             "QueueArn": pipeline.queue_arn,
+            "DeadLetterQueueArn": pipeline.dead_letter_queue_arn,
         },
     )

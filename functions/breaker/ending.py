@@ -19,16 +19,19 @@ def end_incident(table: CircuitTable, record: Record, document: StateDocument) -
     CircuitTakenOver
         Another execution owns the circuit now.
     """
-    outcome = record.incident["outcome"]
-    summary = summarise(record.incident, circuit=document.circuit.name, outcome=outcome, now=clock.now())
+    incident, outcome = record.incident, record.incident["outcome"]
+    if document.circuit.settings["Redrive"]:
+        incident = {"redrive": {"result": "no: the recovery was not judged"}, **incident}
+    summary = summarise(incident, circuit=document.circuit.name, outcome=outcome, now=clock.now())
     how = "somebody else has disabled the mapping" if outcome == "DISABLED_BY_OTHERS" else "messages flow again"
+    redrive = f"; redrive: {summary['redrive']}" if "redrive" in summary else ""
     try:
         change_circuit(
             table,
             record,
             Change.CLOSED,
             owner=document.execution,
-            reason=f"{how}: {outcome}",
+            reason=f"{how}: {outcome}{redrive}",
             state=CircuitState.CLOSED,
             sets={"last_incident": {"execution": document.execution, "summary": summary}},
             removes=["owner", "successor", "incident", "intent", "failure"],

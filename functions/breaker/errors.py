@@ -17,6 +17,10 @@ class MappingNotSettled(Exception):
     """The event source mapping is still changing state, or refused an update because it is. Try again soon."""
 
 
+class MetricsUnanswered(Exception):
+    """CloudWatch could not say what the metrics were. Try again."""
+
+
 class NotReconciled(Exception):
     """The reconciler could not look at, or repair, every circuit. It tries again at its next run."""
 

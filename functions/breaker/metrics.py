@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from breaker.errors import MetricsUnanswered
 from breaker.health import Counts, HealthRule
 from breaker.state_document import Circuit
 
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
 _RECENT_SECONDS = 900
 # From a judgement that can be made to the mapping Disabled.
 _LOOK_AND_PAUSE_SECONDS = 60
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html
+LONGEST_RETENTION_SECONDS = 14 * 24 * 3600
+# A queue's approximate numbers settle within about a minute; twice that, and the minute itself.
+_SETTLING_SECONDS = 180
+_UNANSWERED = {"InternalError", "Forbidden"}
 
 
 def health_rule(circuit: Circuit) -> HealthRule:
@@ -78,6 +84,34 @@ class Metrics:
         until = int(now) // 60 * 60 + 60
         return max(self._read([query], until - _RECENT_SECONDS, until)["age"].values(), default=0)
 
+    def dead_letters_before(self, moment: float) -> float:
+        """Return how many messages CloudWatch last saw in the dead-letter queue before a moment, 0 where it saw none.
+
+        A queue that is empty and not used publishes nothing, so it is looked back as far as SQS can keep a message.
+        Whatever was seen in the last minutes before the moment counts.
+        """
+        until = int(moment) // 60 * 60
+        from_hour = until // 3600 * 3600 - 3600
+        by_minute = self._dead_letters(from_hour, until, period=60)
+        last_minutes = [value for at, value in by_minute.items() if at >= until - _SETTLING_SECONDS]
+        if last_minutes:
+            return max(last_minutes)
+        seen = by_minute or self._dead_letters(from_hour - LONGEST_RETENTION_SECONDS, from_hour, period=3600)
+        return seen[max(seen)] if seen else 0
+
+    def _dead_letters(self, start: int, end: int, *, period: int) -> dict[int, float]:
+        """Return the messages in the dead-letter queue, visible or not, by begin of the period."""
+        queue = {"QueueName": self.circuit.dead_letter_queue_arn.rpartition(":")[2]}
+        queries = [
+            _query(name, "AWS/SQS", f"ApproximateNumberOfMessages{kind}", queue, period, "Maximum")
+            for name, kind in (("visible", "Visible"), ("hidden", "NotVisible"), ("delayed", "Delayed"))
+        ]
+        total: dict[int, float] = {}
+        for series in self._read(queries, start, end).values():
+            for at, value in series.items():
+                total[at] = total.get(at, 0) + value
+        return total
+
     def _read(self, queries: "list[MetricDataQueryTypeDef]", start: int, end: int) -> dict[str, dict[int, float]]:
         values: dict[str, dict[int, float]] = {query["Id"]: {} for query in queries}
         pages = self.client.get_paginator("get_metric_data").paginate(
@@ -88,6 +122,9 @@ class Metrics:
         )
         for page in pages:
             for result in page["MetricDataResults"]:
+                if result.get("StatusCode") in _UNANSWERED:
+                    # No data would read as no failures, or as an empty queue.
+                    raise MetricsUnanswered(f"{result['Id']}: CloudWatch answered {result.get('StatusCode')}")
                 for at, value in zip(result["Timestamps"], result["Values"], strict=True):
                     values[result["Id"]][int(at.timestamp())] = value
         return values

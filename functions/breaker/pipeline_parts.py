@@ -63,6 +63,11 @@ class Parts:
         return self.queue_arn.rpartition(":")[2]
 
     @property
+    def dead_letter_queue_arn(self) -> str:
+        """Where SQS moves messages that were received too often. Without such a queue, a name that none can have."""
+        return str(self.redrive_policy.get("deadLetterTargetArn") or f"{self.queue_arn}.no-dead-letter-queue")
+
+    @property
     def redrive_policy(self) -> dict[str, Any]:
         """Where SQS moves messages after how many receives; empty if it does not."""
         policy: dict[str, Any] = json.loads(self.queue.get("RedrivePolicy") or "{}")
@@ -118,16 +123,24 @@ def _function(functions: "LambdaClient", target: str) -> dict[str, Any]:
 
 
 def _queue(queues: "SQSClient", arn: str, target: str) -> tuple[str, dict[str, str]]:
-    region, account, name = arn.split(":")[3:6]
-    if target.split(":")[3:5] != [region, account]:
+    if target.split(":")[3:5] != arn.split(":")[3:5]:
         raise InvalidSetting(f"QueueArn: {arn!r} must be in the account and Region of the target, {target!r}")
+    found = read_queue(queues, arn)
+    if found is None:
+        raise InvalidSetting(f"QueueArn: {arn!r} must be an existing queue")
+    return found
+
+
+def read_queue(queues: "SQSClient", arn: str) -> tuple[str, dict[str, str]] | None:
+    """Return a queue's URL and attributes, None if there is none of that name."""
+    account, name = arn.split(":")[4:6]
     try:
         url = queues.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)["QueueUrl"]
         # All, because SQS refuses a request for an attribute that a queue of this kind cannot have.
         attributes = queues.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
     except ClientError as error:
         if error.response["Error"]["Code"] in QUEUE_MISSING:
-            raise InvalidSetting(f"QueueArn: {arn!r} must be an existing queue") from None
+            return None
         raise
     return url, {str(name): value for name, value in attributes["Attributes"].items()}
 

@@ -96,6 +96,30 @@ def _rejitter_fifo(pipeline: Pipeline, plan: Plan) -> Iterator[Finding]:
         )
 
 
+def _redrive(pipeline: Pipeline, plan: Plan) -> Iterator[Finding]:
+    if not plan.settings["Redrive"]:
+        return
+    if pipeline.queue.is_fifo:
+        yield Finding(
+            Level.ERROR,
+            "redrive-fifo",
+            "Redrive",
+            "True must not be used with a FIFO queue: what comes back would come after what was sent later",
+            "The order would break.",
+            "Set Redrive to false.",
+        )
+    elif not pipeline.queue.dead_letter_arn:
+        yield Finding(
+            Level.ERROR,
+            "redrive-nothing",
+            "Redrive",
+            f"True must not be used with {pipeline.queue.arn!r}, which has no dead-letter queue to move messages back"
+            " from",
+            "There is nothing to move.",
+            "Give the queue a RedrivePolicy, or set Redrive to false.",
+        )
+
+
 def _receives(pipeline: Pipeline, plan: Plan) -> Iterator[Finding]:
     most = pipeline.queue.max_receive_count
     if most is None:
@@ -290,6 +314,7 @@ RULES: tuple[Rule, ...] = (
     _visibility_timeout,
     _filters_with_one_receive,
     _rejitter_fifo,
+    _redrive,
     _receives,
     _few_receives,
     _dead_letter_queue,

@@ -9,7 +9,7 @@ from breaker.errors import InvalidSetting
 from breaker.finding import AlarmTiming, Level, Plan
 from breaker.findings import find, refuse
 from breaker.pipeline import Pipeline
-from breaker.pipeline_parts import find_parts
+from breaker.pipeline_parts import find_parts, read_queue
 from breaker.pipeline_reader import facts_of, read_alarm_timing
 from breaker.state_document import Circuit
 
@@ -59,6 +59,8 @@ class Inspector:
             settings=settings,
             filters=[*pipeline.mapping.filters],
             visibility_timeout_seconds=pipeline.queue.visibility_timeout_seconds,
+            dead_letter_queue_arn=pipeline.queue.dead_letter_arn,
+            dead_letter_queue_url=self._url_to_redrive_from(settings, pipeline),
         )
 
     def alarm_timing(self, name: str) -> AlarmTiming:
@@ -73,6 +75,22 @@ class Inspector:
         if timing is None:
             raise InvalidSetting(f"AlarmName: {name!r} must be a metric alarm of this account and Region")
         return timing
+
+    def _url_to_redrive_from(self, settings: dict[str, Any], pipeline: Pipeline) -> str:
+        """Return the URL of the dead-letter queue, "" where no redrive is asked for."""
+        if not settings["Redrive"]:
+            return ""
+        arn = pipeline.queue.dead_letter_arn
+        found = read_queue(self.queues, arn)
+        if found is None:
+            raise InvalidSetting(f"Redrive: True: the dead-letter queue {arn!r} must be an existing queue")
+        url, dead_letter_queue = found
+        if dead_letter_queue.get("RedrivePolicy"):
+            raise InvalidSetting(
+                f"Redrive: True must not be used where the dead-letter queue {arn!r} has a dead-letter queue itself:"
+                " each receive of a redrive would bring a message closer to it"
+            )
+        return url
 
 
 def judge_pipeline(pipeline: Pipeline, settings: dict[str, Any], alarm: AlarmTiming) -> None:

@@ -39,6 +39,10 @@ class Circuit:
         The mapping's filter patterns, JSON texts. Lambda drops a message that matches none of them.
     visibility_timeout_seconds
         The queue's own; 0 where the release that registered the circuit did not ask.
+    dead_letter_queue_arn
+        The queue's dead-letter queue; "" where it has none, or the release that registered the circuit did not ask.
+    dead_letter_queue_url
+        Its URL; "" where the circuit does not ask for a redrive.
     """
 
     name: str
@@ -52,6 +56,8 @@ class Circuit:
     settings: dict[str, Any]
     filters: list[str] = field(default_factory=list)
     visibility_timeout_seconds: int = 0
+    dead_letter_queue_arn: str = ""
+    dead_letter_queue_url: str = ""
 
     @property
     def is_fifo(self) -> bool:

@@ -39,6 +39,7 @@ def events(world: World) -> Events:
         "QueueVisibilityTimeoutSeconds": "180",
         "MaxReceiveCount": "5",
         "QueueUrl": world.queue_url,
+        "DeadLetterQueueUrl": world.dlq_url,
         "TargetFunctionName": TARGET,
         "TargetFunctionArn": world.target_arn,
         "MappingId": world.mapping_id,

@@ -21,6 +21,7 @@ STEPS = (
     "confirm_enabled",
     "judge_recovery",
     "raise_concurrency",
+    "redrive_dead_letters",
     "reopen_circuit",
     "end_incident",
 )

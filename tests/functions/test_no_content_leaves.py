@@ -73,6 +73,7 @@ STEPS = (
     "confirm_enabled",
     "judge_recovery",
     "raise_concurrency",
+    "redrive_dead_letters",
     "reopen_circuit",
     "end_incident",
     "reconcile_circuits",
@@ -126,7 +127,10 @@ def targets(token: str) -> list[Target]:
 
 
 def test_no_content_leaves_a_whole_incident(world: World, listener: Listener, token: str) -> None:
-    world.register(Recovery="REJITTER", MaxHeldMessages=3)
+    world.register(Recovery="REJITTER", MaxHeldMessages=3, Redrive="true")
+    send_all_over(world, token)
+    world.receive_times(6)
+    assert len(world.messages(url=world.dlq_url)) == 1
     for _ in range(5):
         send_all_over(world, token)
     world.receive_times(3)
@@ -152,12 +156,14 @@ def test_no_content_leaves_a_whole_incident(world: World, listener: Listener, to
         ("close_circuit", "closing"),
         ("confirm_enabled", "enabled"),
         ("judge_recovery", "recovery"),
+        ("redrive_dead_letters", "redrive"),
         ("end_incident", "summary"),
         ("reconcile_circuits", "reconciled"),
     ):
         document[place] = listener.run(step, document)
     assert_nowhere(token, listener.heard())
     assert_nowhere(token, as_json(world.items()))
+    assert document["summary"]["redriven"] == 1
     # There was something to search: log lines and metrics.
     assert '"message":"PROBED: the target answered TIMEOUT' in listener.heard()
     assert '"CircuitClosed":[1.0]' in listener.heard()

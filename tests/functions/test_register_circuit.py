@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -99,6 +100,14 @@ def refused(world: World, ask: Ask, kind: str = "Create", **changes: Any) -> str
     return reason
 
 
+def refused_in(world: World, cloudformation: CloudFormation, **changes: Any) -> str:
+    """Return the reason of a refusal in another world, which must have stored nothing."""
+    world.run("register_circuit", {**world.request(**changes), "ResponseURL": cloudformation.url})
+    assert world.items() == []
+    reason: str = cloudformation.answers.pop()["Reason"]
+    return reason
+
+
 # Create
 
 
@@ -164,6 +173,52 @@ def test_register_without_dead_letter_queue_or_partial_batch_response_is_known(
     assert not world.record().circuit.partial_batch_response
 
 
+def test_register_redrive_finds_the_dead_letter_queue(world: World, ask: Ask) -> None:
+    assert ask(Redrive="true")["Status"] == "SUCCESS"
+    circuit = world.record().circuit
+    assert circuit.settings["Redrive"] is True
+    assert (circuit.dead_letter_queue_arn, circuit.dead_letter_queue_url) == (
+        world.arn_of(world.dlq_url),
+        world.dlq_url,
+    )
+
+
+def test_register_without_redrive_does_not_look_at_the_dead_letter_queue(world: World, ask: Ask) -> None:
+    world.refuse(world.sqs, "get_queue_url", "AccessDenied", when="dlq")
+    assert ask()["Status"] == "SUCCESS"
+    circuit = world.record().circuit
+    assert (circuit.dead_letter_queue_arn, circuit.dead_letter_queue_url) == (world.arn_of(world.dlq_url), "")
+
+
+def test_register_redrive_without_dead_letter_queue_is_refused(
+    make_world: Callable[..., World], cloudformation: CloudFormation
+) -> None:
+    reason = refused_in(make_world(max_receive_count=None), cloudformation, Redrive="true")
+    assert re.fullmatch(
+        "Redrive: True must not be used with 'arn:.*:orders', which has no dead-letter queue .*", reason
+    )
+
+
+def test_register_redrive_of_a_fifo_queue_is_refused(
+    make_world: Callable[..., World], cloudformation: CloudFormation
+) -> None:
+    reason = refused_in(make_world(fifo=True), cloudformation, Redrive="true")
+    assert reason.startswith("Redrive: True must not be used with a FIFO queue: ")
+
+
+def test_register_redrive_with_a_dead_letter_queue_that_is_gone_is_refused(world: World, ask: Ask) -> None:
+    world.sqs.delete_queue(QueueUrl=world.dlq_url)
+    reason = refused(world, ask, Redrive="true")
+    assert re.fullmatch("Redrive: True: the dead-letter queue 'arn:.*:orders-dlq' must be an existing queue", reason)
+
+
+def test_register_redrive_with_a_dead_letter_queue_that_dead_letters_itself_is_refused(world: World, ask: Ask) -> None:
+    last = world.arn_of(world.make_queue("last"))
+    policy = json.dumps({"deadLetterTargetArn": last, "maxReceiveCount": "5"})
+    world.sqs.set_queue_attributes(QueueUrl=world.dlq_url, Attributes={"RedrivePolicy": policy})
+    assert "has a dead-letter queue itself" in refused(world, ask, Redrive="true")
+
+
 def test_register_fifo_without_rejitter_is_accepted(make_world: Callable[..., World]) -> None:
     world = make_world(fifo=True)
     world.register()
@@ -181,6 +236,9 @@ def test_register_fifo_without_rejitter_is_accepted(make_world: Callable[..., Wo
         ({"MaxProbes": "many"}, "MaxProbes: 'many' must be of type integer. "),
         ({"FirstProbeSeconds": "0"}, "FirstProbeSeconds: 0 must be bigger than or equal to 1. "),
         ({"RejitterSeconds": "901"}, "RejitterSeconds: 901 must be smaller than or equal to 900. "),
+        ({"Redrive": "maybe"}, "Redrive: 'maybe' must be true or false. "),
+        ({"RedrivePerSecond": "101"}, "RedrivePerSecond: 101 must be smaller than or equal to 100. "),
+        ({"RedrivePerSecond": "0"}, "RedrivePerSecond: 0 must be bigger than or equal to 1. "),
         ({"Mode": "ON"}, "Mode: 'ON' must be one of ['ACTIVE', 'WATCH', 'OFF']. "),
         (
             {"TargetFunction": "nobody"},

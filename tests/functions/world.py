@@ -37,6 +37,7 @@ from moto.sqs.models import Message, Queue, SQSBackend, sqs_backends
 from breaker import clients, clock
 from breaker.circuit_table import CircuitTable, Record
 from breaker.holding import HeldMessage
+from tests.dead_letters import sources_told
 
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
@@ -518,6 +519,7 @@ def new_world(**build: Any) -> Iterator[World]:
         (Message, "visible", property(lambda message: world.now.timestamp() * 1000 >= message.visible_at)),
         (Message, "mark_received", mark_received),
         (Queue, "wait_for_messages", lambda queue, timeout: world.wait(timeout)),
+        *sources_told(),
         (SQSBackend, "change_message_visibility", change_visibility),
         (LambdaSimpleBackend, "invoke", invoke),
         (

@@ -45,6 +45,8 @@ from moto.stepfunctions.parser.backend.execution import BaseExecutionWorkerCommu
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 from simulated_clock import SimulatedClock
 
+from tests.dead_letters import sources_told
+
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
 TWELVE_HOURS = 43_200
@@ -440,6 +442,7 @@ def put_right(cloud: EmulatedCloud) -> Iterator[None]:
         (Message, "visible", property(lambda message: clock.now().timestamp() * 1000 >= message.visible_at)),
         # A long poll on an empty queue takes simulated time.
         (Queue, "wait_for_messages", lambda queue, timeout: clock.sleep(timeout)),
+        *sources_told(),
         (WaitFunction, "_wait_interval", lambda wait, env, wait_seconds: cloud.wait(env, wait_seconds)),
         # The longest delay that full jitter can choose: the same in every run.
         (retry_jitter, "random", types.SimpleNamespace(uniform=lambda low, high: high)),

@@ -63,6 +63,12 @@ def _step_breaks(world: World) -> None:
     world.target.behaviour = after_failures(1)
 
 
+def _dead_letters(world: World) -> None:
+    world.dead_letter_the_queue()
+    world.send_to_the_dead_letter_queue()
+    world.send(4)
+
+
 def _dies(world: World) -> None:
     """Leave an incident to the reconciler, whose oldest message is old; afterwards errors go on although CLOSED."""
     world.target.behaviour = failing
@@ -82,6 +88,7 @@ SCENARIOS = (
     ),
     Scenario("watches", {"Mode": "WATCH"}),
     Scenario("breaks", {"Recovery": "IMMEDIATE"}, _step_breaks),
+    Scenario("redrives", {"Recovery": "IMMEDIATE", "Redrive": True}, _dead_letters),
     Scenario("dies", {"Recovery": "IMMEDIATE"}, _dies),
 )
 

@@ -365,6 +365,25 @@ class World:
         )["Messages"]
         assert len(received) == count, f"only {len(received)} of {count} messages were visible"
 
+    def dead_letter_the_queue(self) -> None:
+        """Receive what is visible until SQS has moved it to the dead-letter queue, as the target's failures would."""
+        while (
+            client("sqs")
+            .receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10, VisibilityTimeout=0)
+            .get("Messages")
+        ):
+            pass
+
+    def send_to_the_dead_letter_queue(self) -> None:
+        """Send a message there that never was in the circuit's queue, as anybody may."""
+        url = client("sqs").get_queue_url(QueueName=self.dead_letter_queue_arn.rpartition(":")[2])["QueueUrl"]
+        client("sqs").send_message(QueueUrl=url, MessageBody=json.dumps({"order_id": "never-queued"}))
+
+    def count_dead_letters(self, count: int) -> None:
+        """Have CloudWatch see how many messages the dead-letter queue has now."""
+        name = self.dead_letter_queue_arn.rpartition(":")[2]
+        self._publish("AWS/SQS", {"QueueName": name}, {"ApproximateNumberOfMessagesVisible": count})
+
     def mapping_settles(self, *, after: float) -> None:
         """Have every change of the mapping take `after` seconds from now on."""
         self.cloud.mapping_settles_after = after
@@ -874,13 +893,16 @@ def in_format_1(load_circuit: DeployedFunction) -> DeployedFunction:
         "MetricDelaySeconds",
         "ErrorRatePercent",
         "MinimumInvocations",
+        "Redrive",
+        "RedrivePerSecond",
     }
+    later = {"filters", "visibility_timeout_seconds", "dead_letter_queue_arn", "dead_letter_queue_url"}
 
     def handler(event: Any, context: LambdaContext) -> Any:
         document = load_circuit.handler(event, context)
         circuit = document["circuit"]
         settings = {name: value for name, value in circuit["settings"].items() if name not in unknown}
-        older = {name: circuit[name] for name in circuit if name not in ("filters", "visibility_timeout_seconds")}
+        older = {name: circuit[name] for name in circuit if name not in later}
         return document | {"format": 1, "circuit": older | {"settings": settings}}
 
     return DeployedFunction(handler, load_circuit.timeout_seconds)

@@ -9,7 +9,7 @@ from calls import Made
 Triple = tuple[str, str, str]
 """Function, IAM action, and the logical id, or other plain name, of the resource.
 
-A circuit's own parts are called alarm, mapping, queue and target.
+A circuit's own parts are called alarm, mapping, queue, dead-letter queue and target.
 """
 
 # A batch is authorised by the action for one.
@@ -60,7 +60,13 @@ def _triples(made: Made) -> Iterator[Triple]:
                 yield function, f"dynamodb:{_TRANSACTION[kind]}", "CircuitTable"
         return
     action = f"{service}:{_SINGULAR.get(made.call.operation, made.call.operation)}"
-    yield function, action, _kind(action)
+    yield function, action, _dead_letter_queue(made) or _kind(action)
+
+
+def _dead_letter_queue(made: Made) -> str | None:
+    """Return the dead-letter queue's name where a call is on that, None for calls on anything else."""
+    queue = made.parameters.get("QueueUrl") or made.parameters.get("QueueName") or ""
+    return "dead-letter queue" if "orders-dead" in queue else None
 
 
 def _kind(action: str) -> str:
@@ -101,9 +107,8 @@ def _with_sids(template: Mapping[str, Any]) -> Iterator[tuple[Triple, str]]:
 
 def _of_statements(functions: list[str], statements: list[Any]) -> Iterator[tuple[Triple, str]]:
     for statement in statements:
-        if "Sid" not in statement:
-            # Granted only with a key of one's own.
-            continue
+        # Granted only where it is asked for: a redrive, a key of one's own.
+        statement = statement["Fn::If"][1] if "Fn::If" in statement else statement
         actions = [action for action in _listed(statement["Action"]) if not action.startswith("kms:")]
         resources = [resource_name(resource) for resource in _listed(statement["Resource"])]
         for function in functions:
@@ -140,6 +145,7 @@ def resource_name(resource: Any) -> str:
         ("Pipeline.MappingArn", "mapping"),
         ("Pipeline.TargetArn", "target"),
         ("Pipeline.QueueArn", "queue"),
+        ("Pipeline.DeadLetterQueueArn", "dead-letter queue"),
         ("${TargetFunction}", "target"),
         ("${Queue}", "queue"),
         ("NotificationTopic", "NotificationTopic"),

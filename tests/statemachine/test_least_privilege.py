@@ -37,7 +37,9 @@ def lives_of_a_registration() -> Iterator[Made]:
     for stored in (True, False):
         with watched() as (world, calls):
             world.find_pipeline("Update")
-            world.register("Update", StoreHeldMessages=stored, Recovery="REJITTER", FirstProbeSeconds=10)
+            world.register(
+                "Update", StoreHeldMessages=stored, Recovery="REJITTER", FirstProbeSeconds=10, Redrive=stored
+            )
             world.send(4)
             world.target.behaviour = after_failures(3)
             world.run()

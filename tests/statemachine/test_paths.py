@@ -47,6 +47,7 @@ LEADS_TO: dict[str, dict[str, Any]] = {
     "GiveUp": {"MaxProbes": 2, "OnGiveUp": "CLOSE"},
     "RejitterBacklog": {"Recovery": "REJITTER"},
     "RaiseConcurrency": {"Recovery": "RAMP"},
+    "RedriveDeadLetters": {"Redrive": True},
 }
 
 
@@ -123,6 +124,7 @@ def test_states_of_the_shortest_incident_in_order() -> None:
             "ConfirmEnabled",
             "IsRecoveryJudged?",
             *["WaitForMetrics", "JudgeRecovery", "HowDoesItGoOn?"] * 7,
+            "IsRedriveWanted?",
             "EndIncident",
             "CircuitClosed",
         )
@@ -696,6 +698,9 @@ def paths_through(step: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]
     if step == "HandOver":
         monkeypatch.setattr(schedule_next_probe, "CYCLES_PER_EXECUTION", 2)
     with paths(**LEADS_TO.get(step, {})) as world:
+        if step == "RedriveDeadLetters":
+            world.send(2)
+            world.dead_letter_the_queue()
         world.send(4)
         world.target.behaviour = after_failures(2)
         if step == "ReopenCircuit":
@@ -811,6 +816,7 @@ BRANCHES: dict[str, tuple[dict[str, Any], dict[str, Any], Callable[[World], obje
         {"Recovery": "REJITTER", "StoreHeldMessages": False},
         lambda world: (world.send(40), setattr(world.target, "behaviour", _slowly(29, after_failures_of=0))),
     ),
+    "redrives": ({}, {"Redrive": True}, lambda world: (world.send(2), world.dead_letter_the_queue(), world.send(4))),
     "settled in pieces": (SLOW, {}, _target(_slowly(800, after_failures_of=2))),
     "gives up": ({}, {"MaxProbes": 1}, _target(failing)),
     "gives up and closes": ({}, {"MaxProbes": 1, "OnGiveUp": "CLOSE"}, _target(failing)),

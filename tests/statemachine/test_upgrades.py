@@ -39,7 +39,7 @@ def upgrade(world: World) -> None:
     """Deploy this release: new executions get today's machine, those that run go on with theirs."""
     definition = machine_definition()
     world.mend_step("LoadCircuit")
-    for state in ("JudgeRecovery", "RaiseConcurrency", "ReopenCircuit", "EndIncident"):
+    for state in ("JudgeRecovery", "RaiseConcurrency", "RedriveDeadLetters", "ReopenCircuit", "EndIncident"):
         world.add_step(state)
     client("stepfunctions").update_state_machine(stateMachineArn=MACHINE_ARN, definition=substitute(definition))
 
@@ -120,7 +120,8 @@ def test_incident_whose_execution_dies_with_the_upgrade_is_resumed_by_this_relea
             TableName=TABLE,
             Key={"pk": {"S": f"CIRCUIT#{CIRCUIT}"}, "sk": {"S": "CIRCUIT"}},
             UpdateExpression="REMOVE incident.own, incident.recovery, incident.reopened, circuit.filters,"
-            " circuit.visibility_timeout_seconds, circuit.settings.RampConcurrency, circuit.settings.HealthPeriods",
+            " circuit.visibility_timeout_seconds, circuit.settings.RampConcurrency, circuit.settings.HealthPeriods,"
+            " circuit.dead_letter_queue_arn, circuit.dead_letter_queue_url, circuit.settings.Redrive",
         )
         upgrade(world)
         assert world.reconcile() == {CIRCUIT: "RESUMED"}

@@ -5,7 +5,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from breaker.rejittering import BATCH_MESSAGES, MAX_BATCH_BYTES, MAX_DELAY_SECONDS, Sweep, size_in_bytes
+from breaker.rejittering import Sweep
+from breaker.requeueing import BATCH_MESSAGES, MAX_BATCH_BYTES, MAX_DELAY_SECONDS, size_in_bytes
 
 BEGAN = 1_772_366_400
 

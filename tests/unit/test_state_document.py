@@ -25,7 +25,13 @@ CIRCUIT: dict[str, Any] = {
 
 
 # What a document of a release before this one says of it.
-COMPLETED = CIRCUIT | {"filters": [], "visibility_timeout_seconds": 0, "settings": complete({"Mode": "ACTIVE"})}
+COMPLETED = CIRCUIT | {
+    "filters": [],
+    "visibility_timeout_seconds": 0,
+    "dead_letter_queue_arn": "",
+    "dead_letter_queue_url": "",
+    "settings": complete({"Mode": "ACTIVE"}),
+}
 
 
 def document(**changes: Any) -> dict[str, Any]:
