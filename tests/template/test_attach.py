@@ -23,6 +23,7 @@ ONLY_ATTACH = {"Breaker", "QueueKmsKeyArn", "MayUseQueueKeyPolicy"}
 ROLE_POLICY_CHARACTERS = 10_240
 STATED_CIRCUITS = 13
 STATED_CIRCUITS_WITH_QUEUE_KEYS = 9
+STATED_CIRCUITS_WITH_REDRIVE = 10
 
 
 @cache
@@ -182,63 +183,76 @@ _RESOURCES = {
 _ATTRIBUTES = {
     "Pipeline.TargetArn": f"arn:aws:lambda:{_HERE}:function:{_FUNCTION}:live",
     "Pipeline.QueueArn": f"arn:aws:sqs:{_HERE}:{_QUEUE}",
+    "Pipeline.DeadLetterQueueArn": f"arn:aws:sqs:{_HERE}:{_QUEUE}-dead-letters",
     "Pipeline.MappingArn": f"arn:aws:lambda:{_HERE}:event-source-mapping:11111111-2222-3333-4444-555555555555",
     "CircuitTable.Arn": f"arn:aws:dynamodb:{_HERE}:table/sqs-circuit-breaker-CircuitTable-1UF8NA4J8AG3T",
 }
 _PSEUDO = {"AWS::Region": _REGION, "AWS::AccountId": _ACCOUNT, "AWS::Partition": "aws", "AWS::StackName": "attach"}
 
 
-def size(template: dict[str, Any], document: dict[str, Any]) -> int:
+def size(template: dict[str, Any], document: dict[str, Any], *, redrive: bool) -> int:
     """Return the characters of a rendered policy that IAM counts: all but white space."""
-    rendered = Resolver(template, _PARAMETERS, _RESOURCES, _PSEUDO, _ATTRIBUTES).resolve(_without_no_value(document))
+    chosen = {"HasKmsKey": True, "WantRedrive": redrive}
+    rendered = Resolver(template, _PARAMETERS, _RESOURCES, _PSEUDO, _ATTRIBUTES).resolve(_choose(document, chosen))
     return len(re.sub(r"\s", "", json.dumps(rendered)))
 
 
-def _without_no_value(node: Any) -> Any:
-    """Return a document with every statement that a key of one's own adds."""
+def _choose(node: Any, chosen: dict[str, bool]) -> Any:
+    """Return a document with the statements that a key of one's own adds, and those of a redrive where it is chosen."""
     if isinstance(node, list):
-        return [_without_no_value(item) for item in node]
+        return [_choose(item, chosen) for item in node if item != {"Ref": "AWS::NoValue"}]
     if not isinstance(node, dict):
         return node
-    if node.get("Fn::If", [""])[0] == "HasKmsKey":
-        return _without_no_value(node["Fn::If"][1])
-    return {key: _without_no_value(value) for key, value in node.items()}
+    name, then, otherwise = node.get("Fn::If", ["", None, None])
+    if name in chosen:
+        return _choose(then if chosen[name] else otherwise, chosen)
+    return {key: _choose(value, chosen) for key, value in node.items()}
 
 
-def sizes(template: dict[str, Any], policies: dict[str, Any]) -> dict[str, int]:
+def sizes(template: dict[str, Any], policies: dict[str, Any], *, redrive: bool) -> dict[str, int]:
     """Return the characters of these policies by the role that they are attached to."""
     found: dict[str, int] = {}
     for policy in policies.values():
         for role in with_imports(policy)["Properties"]["Roles"]:
             name = (role.get("Fn::If") or [None, role])[1]["Ref"]
-            found[name] = found.get(name, 0) + size(template, policy["Properties"]["PolicyDocument"])
+            found[name] = found.get(name, 0) + size(template, policy["Properties"]["PolicyDocument"], redrive=redrive)
     return found
 
 
-def circuits_that_fit(*, queue_keys: bool) -> int:
+def circuits_that_fit(*, queue_keys: bool, redrive: bool) -> int:
     """Return how many circuits the fullest role has room for, beside everything that the breaker's stack may need."""
     breaker = transformed_template()
     own = {
         name: policy for name, policy in resources_of(breaker, "AWS::IAM::Policy").items() if not name.startswith("May")
     }
-    taken = sizes(breaker, own)
+    taken = sizes(breaker, own, redrive=redrive)
     for name, role in resources_of(breaker, "AWS::IAM::Role").items():
         for policy in role["Properties"].get("Policies", []):
             if name.endswith("FunctionRole") and "Example" not in name:
-                taken[name] = taken.get(name, 0) + size(breaker, policy["PolicyDocument"])
+                taken[name] = taken.get(name, 0) + size(breaker, policy["PolicyDocument"], redrive=redrive)
     attached = resources_of(attach_template(), "AWS::IAM::Policy")
     if not queue_keys:
         del attached["MayUseQueueKeyPolicy"]
-    a_circuit = sizes(attach_template(), attached)
+    if not redrive:
+        del attached["MayRedriveDeadLettersPolicy"]
+    a_circuit = sizes(attach_template(), attached, redrive=redrive)
     return min((ROLE_POLICY_CHARACTERS - taken.get(role, 0)) // each for role, each in a_circuit.items())
 
 
-@pytest.mark.parametrize(("queue_keys", "stated"), [(False, STATED_CIRCUITS), (True, STATED_CIRCUITS_WITH_QUEUE_KEYS)])
-def test_stated_number_of_circuits_fits_and_one_more_does_not(queue_keys: bool, stated: int) -> None:
-    assert circuits_that_fit(queue_keys=queue_keys) == stated
+@pytest.mark.parametrize(
+    ("queue_keys", "redrive", "stated"),
+    [
+        (False, False, STATED_CIRCUITS),
+        (True, False, STATED_CIRCUITS_WITH_QUEUE_KEYS),
+        (False, True, STATED_CIRCUITS_WITH_REDRIVE),
+    ],
+)
+def test_stated_number_of_circuits_fits_and_one_more_does_not(queue_keys: bool, redrive: bool, stated: int) -> None:
+    assert circuits_that_fit(queue_keys=queue_keys, redrive=redrive) == stated
 
 
 @pytest.mark.parametrize("document", ["README.md", "docs/decisions.md"])
 def test_documents_state_the_numbers_that_fit(document: str) -> None:
     text = " ".join((REPOSITORY / document).read_text().split())
     assert f"{STATED_CIRCUITS} circuits, or {STATED_CIRCUITS_WITH_QUEUE_KEYS} where each queue has a KMS key" in text
+    assert f"{STATED_CIRCUITS_WITH_REDRIVE} where each has a redrive" in text

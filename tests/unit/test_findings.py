@@ -230,8 +230,8 @@ def test_find_every_finding_has_a_case() -> None:
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Finding"
     ]
     rules = {part.value for call in calls for part in ast.walk(call.args[1]) if isinstance(part, ast.Constant)}
-    # These two depend on the settings and have tests of their own.
-    assert rules == {*CASES, "rejitter-fifo", "content-not-stored"}
+    # These depend on the settings and have tests of their own.
+    assert rules == {*CASES, "rejitter-fifo", "redrive-fifo", "redrive-nothing", "content-not-stored"}
 
 
 def test_find_tells_errors_first_then_warnings_then_notes() -> None:
@@ -244,6 +244,13 @@ def test_find_rejitter_is_refused_for_fifo_queues_only() -> None:
     assert found(replace(good, queue=fifo), plan(Recovery="REJITTER"))["rejitter-fifo"].level is ERROR
     assert "rejitter-fifo" not in found(good, plan(Recovery="REJITTER"))
     assert "rejitter-fifo" not in found(replace(good, queue=fifo), plan(Recovery="IMMEDIATE"))
+
+
+def test_find_redrive_is_refused_where_order_matters_or_there_is_nothing_to_move() -> None:
+    assert found(replace(good, queue=fifo), plan(Redrive=True))["redrive-fifo"].level is ERROR
+    assert found(with_(queue={"dead_letter_arn": ""}), plan(Redrive=True))["redrive-nothing"].level is ERROR
+    for pipeline, settings in ((good, {"Redrive": True}), (replace(good, queue=fifo), {"Redrive": False})):
+        assert not {"redrive-fifo", "redrive-nothing"} & found(pipeline, plan(**settings)).keys()
 
 
 def test_find_provisioned_pollers_matter_to_a_ramp_only() -> None:

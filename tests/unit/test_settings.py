@@ -189,7 +189,8 @@ def _parameters() -> dict[str, dict[str, Any]]:
 
 
 def _template_settings() -> list[str]:
-    return sorted(set(_parameters()) & set(PROPERTIES))
+    """Return the settings that are parameters by their own name; what names the pipeline passes through Pipeline."""
+    return sorted(set(_parameters()) & set(PROPERTIES) - {"TargetFunction", "QueueArn", "MappingId", "Revision"})
 
 
 def test_template_offers_every_setting_as_a_parameter_or_names_its_own_part() -> None:
