@@ -49,7 +49,7 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
         owner=document.execution,
         reason=record.incident.get("reopen_reason", "") if again else document.trip_reason,
         state=CircuitState.OPEN,
-        removes=["intent", "incident.recovery", "incident.reopen_reason", "incident.outcome"],
+        removes=["intent", "incident.recovery", "incident.reopen_reason", "incident.outcome", "incident.order"],
         details={"trip": document.result("trip"), "paused_at": paused_at},
     )
     return {"paused_at": paused_at}

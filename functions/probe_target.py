@@ -37,9 +37,10 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
         `{"outcome": ..., "reason": <one line>}`, with `"at": <ISO 8601>` after a processed message. Outcomes: HEALED,
         the target processed the message; CONFIRMING, it did, but the alarm is still in ALARM, so that one message is
         not enough; FAILED, it did not; NOTHING_TO_TRY, every message is hidden or delayed; QUEUE_EMPTY, there is none;
-        TRIAL, too few messages go on failing to decide, or the mapping would drop all there are, and no other can be
-        probed with; OVERRIDDEN, somebody else has enabled the mapping; MAPPING_GONE, somebody has deleted it. After
-        QUEUE_EMPTY and TRIAL only the mapping can show whether the target works.
+        HELD_OPEN, nothing is to be tried before `"until": <ISO 8601>`, by hand; TRIAL, too few messages go on failing
+        to decide, or the mapping would drop all there are, and no other can be probed with; OVERRIDDEN, somebody else
+        has enabled the mapping; MAPPING_GONE, somebody has deleted it. After QUEUE_EMPTY and TRIAL only the mapping can
+        show whether the target works.
     Raises
         CircuitTakenOver
     """
@@ -51,6 +52,9 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
         return {"outcome": "OVERRIDDEN", "reason": f"somebody else has enabled the mapping, it is {mapping.state}"}
     if mapping.is_gone:
         return {"outcome": "MAPPING_GONE", "reason": f"the mapping has been deleted, it is {mapping.state}"}
+    hold_until = record.incident.get("hold_until", "")
+    if hold_until and clock.parse(hold_until) > clock.now():
+        return {"outcome": "HELD_OPEN", "reason": f"held open by hand until {hold_until}", "until": hold_until}
     prober = Prober(document.circuit, document.execution, table, clients.sqs(), clients.lambda_invoke())
     held, ended = prober.live_messages()
     tried = prober.try_one(held)

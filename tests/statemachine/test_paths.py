@@ -595,7 +595,7 @@ REFUSED: dict[str, tuple[str, Callable[[World], Any]]] = {
     "unknown circuit": ("UnknownCircuit", lambda w: {"circuit": "payments", "cause": w.alarm_event()}),
     "no circuit": ("InvalidTrip", lambda w: {"cause": w.alarm_event()}),
     "nothing": ("InvalidTrip", lambda w: {}),
-    "unknown command": ("InvalidTrip", _command(command="CLOSE", reason="by hand")),
+    "unknown command": ("InvalidTrip", _command(command="STOP", reason="by hand")),
     "command without a reason": ("InvalidTrip", _command(command="OPEN")),
     "command with an unknown field": ("InvalidTrip", _command(command="OPEN", reason="by hand", force=True)),
     "no event": ("InvalidTrip", _command(cause="ALARM")),
