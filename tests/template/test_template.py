@@ -35,6 +35,7 @@ OUTPUTS = {
     "QueueUrl",
     "DeadLetterQueueUrl",
     "TargetFunctionName",
+    "TargetFunctionArn",
     "LedgerTableName",
     "MappingId",
     "StateMachineArn",
@@ -170,7 +171,7 @@ def _statement(template: Template) -> dict[str, Any]:
 
 
 def _cut_circuit_loose(template: Template) -> None:
-    circuit = _resource(template, "AWS::CloudFormation::CustomResource")
+    circuit = template["Resources"]["Circuit"]
     circuit.pop("DependsOn", None)
     circuit["Properties"] = {"ServiceToken": circuit["Properties"]["ServiceToken"]}
 
