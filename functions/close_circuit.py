@@ -17,7 +17,6 @@ from breaker.recovery import (
     Recovery,
     current,
     first_step,
-    limit_to_restore,
     limit_to_write,
 )
 from breaker.state_document import FORMAT_WITHOUT_WATCH, StateDocument
@@ -55,18 +54,25 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
         # A machine without the states that watch must not be given a step that nobody raises.
         without_steps = document.format == FORMAT_WITHOUT_WATCH
         recovery = first_step(record, mapping, "GAVE_UP" if without_steps else outcome)
+        if _has_a_limit_of_others(record, mapping):
+            recovery = Recovery([mapping.maximum_concurrency], 0)
         _begin(table, record, document, outcome, reason, recovery)
     # Without an open intent the mapping was let in before, and what it is like now is somebody else's doing.
     ours_to_change = not going_on or record.intent == "ENABLE"
     if ours_to_change and outcome != "OVERRIDDEN" and not mapping.is_gone:
-        by_command = outcome == CLOSED_BY_HAND and current(record) is not None and not going_on
-        # Within a recovery the mapping may have a limit that somebody else has set since.
-        limit = limit_to_restore(record, mapping) if by_command else limit_to_write(mapping, recovery.concurrency)
+        limit = limit_to_write(mapping, recovery.concurrency)
         if not mapping.is_on or limit is not None:
             switch_mapping(
                 clients.lambda_control(), document.circuit.mapping_id, enabled=True, maximum_concurrency=limit
             )
     return {"outcome": outcome, "judged": outcome not in NOT_OURS_TO_JUDGE}
+
+
+def _has_a_limit_of_others(record: Record, mapping: MappingState) -> bool:
+    """Return whether somebody else has set the maximum concurrency since a step of a recovery was confirmed."""
+    before = current(record)
+    confirmed = before is not None and not record.intent and not mapping.provisioned and not mapping.is_gone
+    return confirmed and before is not None and mapping.maximum_concurrency != before.concurrency
 
 
 def _answer(document: StateDocument, record: Record, mapping: MappingState) -> tuple[str, str]:

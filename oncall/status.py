@@ -18,11 +18,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "functions"))
 
-from breaker import clients, clock  # noqa: E402 - found only now
-from breaker.circuit_table import CircuitTable  # noqa: E402
-from breaker.errors import MappingNotSettled  # noqa: E402
-from breaker.observation import observe  # noqa: E402
-from breaker.status import Status, as_lines, status_of  # noqa: E402
+from breaker import clients, clock
+from breaker.circuit_table import CircuitTable
+from breaker.errors import MappingNotSettled
+from breaker.observation import observe
+from breaker.status import Status, as_lines, status_of
 
 
 class CannotLook(Exception):

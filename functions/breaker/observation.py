@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from breaker import clock, source_queue
+from breaker.alarm import alarm_state
 from breaker.circuit_table import REMOVAL_PREFIX, Record
 from breaker.mapping import read_mapping
 from breaker.metrics import Metrics
@@ -37,6 +38,7 @@ def observe(
     is_execution = record.owner and not record.owner.startswith(REMOVAL_PREFIX)
     return Figures(
         mapping=read_mapping(functions, record.circuit.mapping_id).state,
+        alarm=alarm_state(cloudwatch, record.circuit.settings["AlarmName"]) or "",
         owner=execution_status(stepfunctions, record.owner) if is_execution else "",
         visible=depth.visible,
         hidden=depth.hidden,

@@ -21,6 +21,8 @@ class Figures:
     ----------
     mapping
         The mapping's state in Lambda's words.
+    alarm
+        The state of the circuit's alarm in CloudWatch's words, "" where there is none of its name.
     owner
         The status of the owning execution in Step Functions' words, "" where there is none.
     visible, hidden, delayed
@@ -30,6 +32,7 @@ class Figures:
     """
 
     mapping: str
+    alarm: str
     owner: str
     visible: int
     hidden: int
@@ -101,6 +104,7 @@ class Status:
             "next_probe_at": self.next_probe_at,
             "held_until": self.held_until,
             "mapping": figures.mapping,
+            "alarm": figures.alarm,
             "owner": figures.owner,
             "queue": {
                 "visible": figures.visible,
@@ -148,6 +152,7 @@ def as_lines(status: Status, *, now: datetime) -> list[str]:
         *([f"  next probe  {_moment(status.next_probe_at, now)}"] if status.next_probe_at else []),
         f"  queue       {waiting}{age}",
         f"  mapping     {figures.mapping}",
+        f"  alarm       {figures.alarm or 'gone'}",
         f"  mode        {status.mode}" + (f", by hand since {status.mode_by_hand}" if status.mode_by_hand else ""),
         *([f"  incident    {status.incident}, {status.failed_probes} failed probes"] if status.incident else []),
         f"  next        {status.what_next}",

@@ -2,8 +2,8 @@
 
 Four documents do: `{"circuit": ..., "cause": <event>}` from a rule, `{"circuit": ..., "command": "OPEN",
 "reason": ...}` or another command by hand, `{"circuit": ..., "resume": <incident id>}` from a predecessor or the
-reconciler, and `{"circuit": ..., "errors_go_on": <one line>}` from the reconciler, where no change of the alarm can trip
-the circuit.
+reconciler, and `{"circuit": ..., "errors_go_on": <one line>}` from the reconciler, where no change of the alarm can
+trip the circuit.
 """
 
 from collections.abc import Mapping
