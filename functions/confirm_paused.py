@@ -9,6 +9,7 @@ from breaker import clients, clock, environment
 from breaker.announcements import Change
 from breaker.changes import change_circuit
 from breaker.circuit_table import CircuitState, CircuitTable, Record
+from breaker.commands import held_until
 from breaker.errors import MappingNotSettled
 from breaker.mapping import read_mapping
 from breaker.ownership import owned_record
@@ -59,4 +60,4 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
 
 def _first_probe_at(document: StateDocument, record: Record) -> str:
     wait = timedelta(seconds=document.result("schedule")["wait_seconds"])
-    return str(record.incident.get("hold_until") or clock.iso(clock.now() + wait))
+    return held_until(record, now=clock.now()) or clock.iso(clock.now() + wait)

@@ -9,7 +9,7 @@ from breaker import clients, clock, environment
 from breaker.announcements import Change
 from breaker.changes import change_circuit
 from breaker.circuit_table import CircuitState, CircuitTable, Record
-from breaker.commands import Command
+from breaker.commands import Command, held_until
 from breaker.mapping import read_mapping
 from breaker.ownership import claim_circuit
 from breaker.recovery import own_settings, pause
@@ -63,7 +63,7 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
         table.write(
             document.circuit.name,
             owner=document.execution,
-            sets={"next_probe_at": record.incident.get("hold_until") or clock.iso(clock.now() + wait)},
+            sets={"next_probe_at": held_until(record, now=clock.now()) or clock.iso(clock.now() + wait)},
             removes=["incident.outcome", "incident.order"],
         )
         return {"ours": True, "incident": incident, "stands": "OPEN"}

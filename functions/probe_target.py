@@ -9,6 +9,7 @@ from breaker.alarm import alarm_state
 from breaker.announcements import Change
 from breaker.changes import change_circuit
 from breaker.circuit_table import CircuitTable
+from breaker.commands import held_until
 from breaker.holding import may_hold_filtered, needs_trial, receives_within
 from breaker.mapping import read_mapping
 from breaker.metrics import trial_seconds
@@ -52,9 +53,9 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
         return {"outcome": "OVERRIDDEN", "reason": f"somebody else has enabled the mapping, it is {mapping.state}"}
     if mapping.is_gone:
         return {"outcome": "MAPPING_GONE", "reason": f"the mapping has been deleted, it is {mapping.state}"}
-    hold_until = record.incident.get("hold_until", "")
-    if hold_until and clock.parse(hold_until) > clock.now():
-        return {"outcome": "HELD_OPEN", "reason": f"held open by hand until {hold_until}", "until": hold_until}
+    until = held_until(record, now=clock.now())
+    if until:
+        return {"outcome": "HELD_OPEN", "reason": f"held open by hand until {until}", "until": until}
     prober = Prober(document.circuit, document.execution, table, clients.sqs(), clients.lambda_invoke())
     held, ended = prober.live_messages()
     tried = prober.try_one(held)

@@ -5,9 +5,11 @@ incident, a successor too, finds it there and carries it out.
 """
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from breaker import clock
 
 if TYPE_CHECKING:
     from breaker.circuit_table import Record
@@ -99,6 +101,12 @@ def _probe(record: "Record", *, owner_runs: bool) -> Decision:
     if owner_runs and record.order.get("command") == Command.CLOSE:
         return Decision(Way.ANSWER, "nothing to do: the circuit is being closed")
     return Decision(Way.TAKE_OVER, "the consumer is tried now")
+
+
+def held_until(record: "Record", *, now: datetime) -> str:
+    """Return until when nothing is to be tried, by hand, as ISO 8601; "" where nothing keeps the breaker from it."""
+    until = str(record.incident.get("hold_until", ""))
+    return until if until and clock.parse(until) > now else ""
 
 
 def has_incident(record: "Record") -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 from breaker import clock
 from breaker.circuit_table import REMOVAL_PREFIX, CircuitState, Record
-from breaker.commands import has_incident
+from breaker.commands import has_incident, held_until
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def status_of(record: Record, figures: Figures, *, now: datetime) -> Status:
         incident=incident.get("id", ""),
         failed_probes=incident.get("failed_probes", 0),
         next_probe_at=record.next_probe_at if standing in (Standing.PAUSED, Standing.HELD_OPEN) else "",
-        held_until=incident.get("hold_until", "") if standing is Standing.HELD_OPEN else "",
+        held_until=held_until(record, now=now) if standing is Standing.HELD_OPEN else "",
         figures=figures,
         what_next=what_next,
         to_do=to_do,
@@ -179,8 +179,7 @@ def _standing(record: Record, figures: Figures, now: datetime) -> Standing:
         return Standing.OPENING
     if record.order.get("command") == "CLOSE":
         return Standing.CLOSING
-    hold_until = record.incident.get("hold_until")
-    return Standing.HELD_OPEN if hold_until and clock.parse(hold_until) > now else Standing.PAUSED
+    return Standing.HELD_OPEN if held_until(record, now=now) else Standing.PAUSED
 
 
 def _why(record: Record) -> str:
