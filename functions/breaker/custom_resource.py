@@ -10,13 +10,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aws_lambda_powertools import Logger
+from botocore.exceptions import ClientError
 
+from breaker import clock
 from breaker.errors import InvalidSetting
 
 logger = Logger()
 
 # CloudFormation shows the reason in the stack's events; the whole answer may have 4,096 bytes.
 _MAX_REASON_CHARACTERS = 1_000
+# Policies are in force after some seconds as a rule; a denial that lasts is the answer.
+_NEW_POLICY_SECONDS = 45
+_POLL_SECONDS = 3
 _CLOUDFORMATIONS_OWN = {"ServiceToken", "ServiceTimeout"}
 
 
@@ -45,13 +50,13 @@ def carry_out(event: dict[str, Any], work: Callable[[], Answer], *, unmade: str)
     Parameters
     ----------
     work
-        What is asked for. An InvalidSetting is a refusal.
+        What is asked for. It can be repeated. An InvalidSetting is a refusal.
     unmade
         The physical id of a resource whose creation failed.
     """
     physical_id = event.get("PhysicalResourceId", unmade)
     try:
-        answer = work()
+        answer = _when_permitted(work)
     except InvalidSetting as error:
         answer = Answer(physical_id, str(error))
     except Exception as error:
@@ -62,6 +67,22 @@ def carry_out(event: dict[str, Any], work: Callable[[], Answer], *, unmade: str)
         logger.error(f"refused: {answer.reason}", extra={"request": event["RequestType"]})
     send(event, answer)
     return {"physical_id": answer.physical_id, "reason": answer.reason}
+
+
+def _when_permitted(work: Callable[[], Answer]) -> Answer:
+    """Do the work, again for a while if it is denied: the stack's policies for it may be seconds old.
+
+    IAM takes its time: https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
+    """
+    deadline = clock.now().timestamp() + _NEW_POLICY_SECONDS
+    while True:
+        try:
+            return work()
+        except ClientError as error:
+            if "AccessDenied" not in error.response["Error"]["Code"] or clock.now().timestamp() > deadline:
+                raise
+            logger.info("denied; a new policy may not be in force yet", extra={"denied": error.operation_name})
+        clock.sleep(_POLL_SECONDS)
 
 
 def properties_of(event: dict[str, Any]) -> dict[str, Any]:

@@ -246,17 +246,10 @@ def test_watch_touches_nothing_and_deleting_the_stack_while_open_leaves_the_mapp
     until(lambda: int((circuit_record(lab, stack) or {})["incident"]["M"]["failed_probes"]["N"]) > 0)
     assert any(not message.visible for message in waiting(lab))
 
-    delete_stack(lab, "apart")
+    lab.delete_stack("apart")
 
     assert lab.mapping_state() == "Enabled"
     stopped = lab.client("stepfunctions").describe_execution(executionArn=execution)
     assert stopped["status"] == "ABORTED"
     lab.set_should_error(False)
     until(lambda: not waiting(lab))
-
-
-def delete_stack(lab: Lab, name: str) -> None:
-    cloudformation = lab.client("cloudformation")
-    stack_id = cloudformation.describe_stacks(StackName=name)["Stacks"][0]["StackId"]
-    cloudformation.delete_stack(StackName=name)
-    until(lambda: cloudformation.describe_stacks(StackName=stack_id)["Stacks"][0]["StackStatus"] == "DELETE_COMPLETE")

@@ -6,6 +6,7 @@ from unittest import mock
 
 import pytest
 
+from breaker import clients
 from breaker.custom_resource import Answer
 from tests.functions.world import ACCOUNT, STACK_ID, TARGET, World
 
@@ -153,3 +154,18 @@ def test_find_unforeseen_error_is_answered(world: World) -> None:
     with mock.patch("find_pipeline.find_pipeline", side_effect=RuntimeError("broken")):
         answer = ask(world)
     assert (answer.physical_id, answer.reason) == ("not-found", "RuntimeError: broken")
+
+
+def test_find_denied_by_a_policy_that_is_seconds_old_tries_again(world: World) -> None:
+    began = world.now
+    world.refuse(clients.lambda_control(), "get_function_configuration", "AccessDeniedException", times=4)
+    assert ask(world).physical_id == world.mapping_id
+    assert (world.now - began).total_seconds() == 12
+
+
+def test_find_denied_for_long_is_answered_with_the_denial(world: World) -> None:
+    began = world.now
+    world.refuse(clients.sqs(), "get_queue_url", "AccessDenied", times=1000)
+    reason = refused(world)
+    assert reason.startswith("ClientError: An error occurred (AccessDenied)")
+    assert 45 <= (world.now - began).total_seconds() < 60
