@@ -1,7 +1,7 @@
 # Every target sets up what it needs: python3 (3.11 or newer), make and git are all that must be there.
 # `build` and `deploy` are for AWS and also need the Python that RUNTIME names.
 .DEFAULT_GOAL := help
-.PHONY: help demo compare chaos check simulate test mutants lint build deploy event clean
+.PHONY: help demo compare chaos check simulate test mutants lint build deploy event status clean
 
 PYTHON  ?= python3
 VENV    := .venv
@@ -64,6 +64,9 @@ deploy: build ## Deploy to AWS, with your own credentials. Asks before it change
 
 event: $(READY) ## Print a sample event filled with a deployed stack's names: NAME=probe_target STACK=sqs-circuit-breaker
 	@$(BIN)/python events/fill.py $(NAME) $(STACK)
+
+status: $(READY) ## How every circuit of a deployed breaker stands, and what to do: STACK=sqs-circuit-breaker JSON=1
+	@$(BIN)/python -m oncall.status $(if $(JSON),--json) '$(STACK)'
 
 clean: ## Remove everything that the targets made.
 	@rm -rf $(VENV) .aws-sam .lab .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

@@ -1,5 +1,6 @@
 """Wait until the mapping is really disabled, then call the circuit OPEN, for the first time or again."""
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
@@ -7,7 +8,8 @@ from aws_lambda_powertools import Logger
 from breaker import clients, clock, environment
 from breaker.announcements import Change
 from breaker.changes import change_circuit
-from breaker.circuit_table import CircuitState, CircuitTable
+from breaker.circuit_table import CircuitState, CircuitTable, Record
+from breaker.commands import held_until
 from breaker.errors import MappingNotSettled
 from breaker.mapping import read_mapping
 from breaker.ownership import owned_record
@@ -49,7 +51,13 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
         owner=document.execution,
         reason=record.incident.get("reopen_reason", "") if again else document.trip_reason,
         state=CircuitState.OPEN,
-        removes=["intent", "incident.recovery", "incident.reopen_reason", "incident.outcome"],
+        sets={} if again else {"next_probe_at": _first_probe_at(document, record)},
+        removes=["intent", "incident.recovery", "incident.reopen_reason", "incident.outcome", "incident.order"],
         details={"trip": document.result("trip"), "paused_at": paused_at},
     )
     return {"paused_at": paused_at}
+
+
+def _first_probe_at(document: StateDocument, record: Record) -> str:
+    wait = timedelta(seconds=document.result("schedule")["wait_seconds"])
+    return held_until(record, now=clock.now()) or clock.iso(clock.now() + wait)

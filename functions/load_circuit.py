@@ -8,6 +8,7 @@ from breaker import clients, clock, environment
 from breaker.alarm import alarm_state
 from breaker.announcements import count
 from breaker.circuit_table import CircuitTable, Record
+from breaker.commands import Command
 from breaker.errors import InvalidTrip, StaleTrip, TripRefused, UnknownCircuit
 from breaker.state_document import FORMAT
 from breaker.trip import Trip, TripKind, read_trip
@@ -47,13 +48,13 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
         # A circuit switched off in the middle of an incident must still come out of it.
         "mode": "ACTIVE" if trip.kind is TripKind.RESUME else settings["Mode"],
         "circuit": record.circuit.as_dict(),
-        "trip": {"kind": trip.kind.value, "reason": trip.reason, "at": trip.at},
+        "trip": trip.as_dict(),
         "schedule": {
-            "failures": _failures(record) if trip.kind is TripKind.RESUME else 0,
+            "failures": _failures(record) if trip.kind is TripKind.RESUME or _probes_on(trip, record) else 0,
             "successes": 0,
             "cycles": 0,
             "began": clock.iso(clock.now()),
-            "wait_seconds": settings["FirstProbeSeconds"],
+            "wait_seconds": 0 if trip.command == Command.PROBE else settings["FirstProbeSeconds"],
         },
     }
 
@@ -61,6 +62,11 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
 def _failures(record: Record) -> int:
     """Return what the incident's waits have grown by: probes and recoveries that failed."""
     return int(record.incident.get("failed_probes", 0)) + int(record.incident.get("reopened", 0))
+
+
+def _probes_on(trip: Trip, record: Record) -> bool:
+    """Return whether a probe by hand is one more of those before, not the first after the breaker gave up."""
+    return trip.command == Command.PROBE and record.incident.get("outcome") != "GAVE_UP"
 
 
 def _refuse_stale(trip: Trip, record: Record) -> None:

@@ -1,13 +1,15 @@
 """Claim the circuit and ask Lambda to disable its mapping, or go on where the incident stands."""
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
-from breaker import clients, environment
+from breaker import clients, clock, environment
 from breaker.announcements import Change
 from breaker.changes import change_circuit
 from breaker.circuit_table import CircuitState, CircuitTable, Record
+from breaker.commands import Command, held_until
 from breaker.mapping import read_mapping
 from breaker.ownership import claim_circuit
 from breaker.recovery import own_settings, pause
@@ -26,9 +28,10 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     Input
         The state document.
     Output
-        `{"ours": true, "incident": <id>, "stands": "PAUSING" | "OPEN" | "HALF_OPEN"}`: an incident that another
-        execution had begun goes on where it stood. `{"ours": false, "why": ...}` where another execution owns the
-        circuit, somebody else has paused the mapping, or it is gone; then nothing was changed.
+        `{"ours": true, "incident": <id>, "stands": "PAUSING" | "OPEN" | "HALF_OPEN" | "CLOSING"}`: an incident that
+        another execution had begun goes on where it stood, or as the command in its record asks.
+        `{"ours": false, "why": ...}` where another execution owns the circuit, somebody else has paused the mapping, or
+        it is gone; then nothing was changed.
     Raises
         MappingNotSettled while another change of the mapping is in progress.
     """
@@ -47,11 +50,22 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
         return {"ours": False, "why": why}
     record = claim.record
     incident = record.incident["id"]
+    ordered = record.order.get("command")
+    if ordered == Command.CLOSE:
+        return {"ours": True, "incident": incident, "stands": "CLOSING"}
     if record.state is CircuitState.HALF_OPEN and record.intent != "DISABLE":
+        if ordered == Command.OPEN:
+            return _pause_again(table, record, document)
         return {"ours": True, "incident": incident, "stands": "HALF_OPEN"}
     if record.state is CircuitState.OPEN and not record.intent:
         # Whoever gave up before has a successor now. A mapping that somebody enabled meanwhile is the probe's to see.
-        table.write(document.circuit.name, owner=document.execution, removes=["incident.outcome"])
+        wait = timedelta(seconds=document.result("schedule")["wait_seconds"])
+        table.write(
+            document.circuit.name,
+            owner=document.execution,
+            sets={"next_probe_at": held_until(record, now=clock.now()) or clock.iso(clock.now() + wait)},
+            removes=["incident.outcome", "incident.order"],
+        )
         return {"ours": True, "incident": incident, "stands": "OPEN"}
     return _pause(table, record, document)
 
@@ -65,6 +79,19 @@ def _pause(table: CircuitTable, record: Record, document: StateDocument) -> dict
         # Only the first to open sees the owner's own settings; later the mapping may have the breaker's.
         sets["incident.own"] = own_settings(mapping)
     table.write(document.circuit.name, owner=document.execution, sets=sets)
+    if not mapping.is_off and not mapping.is_gone:
+        pause(clients.lambda_control(), record, mapping)
+    return {"ours": True, "incident": record.incident["id"], "stands": "PAUSING"}
+
+
+def _pause_again(table: CircuitTable, record: Record, document: StateDocument) -> dict[str, Any]:
+    table.write(
+        document.circuit.name,
+        owner=document.execution,
+        sets={"intent": "DISABLE", "incident.reopen_reason": f"by hand: {record.order['reason']}"},
+        adds={"incident.reopened": 1},
+    )
+    mapping = read_mapping(clients.lambda_control(), document.circuit.mapping_id)
     if not mapping.is_off and not mapping.is_gone:
         pause(clients.lambda_control(), record, mapping)
     return {"ours": True, "incident": record.incident["id"], "stands": "PAUSING"}

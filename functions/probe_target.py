@@ -9,6 +9,7 @@ from breaker.alarm import alarm_state
 from breaker.announcements import Change
 from breaker.changes import change_circuit
 from breaker.circuit_table import CircuitTable
+from breaker.commands import held_until
 from breaker.holding import may_hold_filtered, needs_trial, receives_within
 from breaker.mapping import read_mapping
 from breaker.metrics import trial_seconds
@@ -37,9 +38,10 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
         `{"outcome": ..., "reason": <one line>}`, with `"at": <ISO 8601>` after a processed message. Outcomes: HEALED,
         the target processed the message; CONFIRMING, it did, but the alarm is still in ALARM, so that one message is
         not enough; FAILED, it did not; NOTHING_TO_TRY, every message is hidden or delayed; QUEUE_EMPTY, there is none;
-        TRIAL, too few messages go on failing to decide, or the mapping would drop all there are, and no other can be
-        probed with; OVERRIDDEN, somebody else has enabled the mapping; MAPPING_GONE, somebody has deleted it. After
-        QUEUE_EMPTY and TRIAL only the mapping can show whether the target works.
+        HELD_OPEN, nothing is to be tried before `"until": <ISO 8601>`, by hand; TRIAL, too few messages go on failing
+        to decide, or the mapping would drop all there are, and no other can be probed with; OVERRIDDEN, somebody else
+        has enabled the mapping; MAPPING_GONE, somebody has deleted it. After QUEUE_EMPTY and TRIAL only the mapping can
+        show whether the target works.
     Raises
         CircuitTakenOver
     """
@@ -51,6 +53,9 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
         return {"outcome": "OVERRIDDEN", "reason": f"somebody else has enabled the mapping, it is {mapping.state}"}
     if mapping.is_gone:
         return {"outcome": "MAPPING_GONE", "reason": f"the mapping has been deleted, it is {mapping.state}"}
+    until = held_until(record, now=clock.now())
+    if until:
+        return {"outcome": "HELD_OPEN", "reason": f"held open by hand until {until}", "until": until}
     prober = Prober(document.circuit, document.execution, table, clients.sqs(), clients.lambda_invoke())
     held, ended = prober.live_messages()
     tried = prober.try_one(held)

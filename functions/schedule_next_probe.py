@@ -2,6 +2,7 @@
 
 import random
 from datetime import timedelta
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
@@ -21,6 +22,8 @@ logger = Logger()
 CYCLES_PER_EXECUTION = 500
 # Retries are not counted, but they take time: a step throttled all day long adds about 9,000 events.
 LONGEST_EXECUTION = timedelta(hours=24)
+# While the circuit is held open by hand.
+LONGEST_LOOK_AWAY_SECONDS = 300
 
 
 @logger.inject_lambda_context
@@ -32,7 +35,8 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     Output
         `{"next": "WAIT" | "GIVE_UP" | "HAND_OVER", "failures": n, "successes": n, "cycles": n, "began": t,
         "wait_seconds": s}`. Only a failed probe counts as a failure; where there was nothing to probe with, the wait
-        does not grow. A recovery that failed counts as a failed probe. Successes are those in a row.
+        does not grow. While the circuit is held open by hand, a wait has at most 300 s. A recovery that failed counts
+        as a failed probe. Successes are those in a row.
     Raises
         CircuitTakenOver
     """
@@ -54,12 +58,16 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
         jitter_percent=settings["ProbeJitterPercent"],
         chance=random.random(),  # noqa: S311 - spreads probes, protects nothing
     )
+    held_until = clock.parse(probe["until"]) if outcome == "HELD_OPEN" else None
+    if held_until is not None:
+        # Not in one wait: somebody may enable the mapping meanwhile, which is for the next look to see.
+        wait = max(1, min(LONGEST_LOOK_AWAY_SECONDS, ceil((held_until - clock.now()).total_seconds())))
     next_step = "WAIT"
     if 0 < settings["MaxProbes"] <= failures:
         next_step = "GIVE_UP"
     elif cycles >= CYCLES_PER_EXECUTION or clock.now() - clock.parse(before["began"]) >= LONGEST_EXECUTION:
         next_step = "HAND_OVER"
-    next_probe_at = clock.iso(clock.now() + timedelta(seconds=wait))
+    next_probe_at = clock.iso(held_until or clock.now() + timedelta(seconds=wait))
     CircuitTable(clients.dynamodb(), environment.circuit_table()).write(
         document.circuit.name, owner=document.execution, sets={"next_probe_at": next_probe_at}
     )

@@ -6,6 +6,7 @@ from aws_lambda_powertools import Logger
 
 from breaker import clients, clock, environment
 from breaker.circuit_table import CircuitTable
+from breaker.commands import Command
 from breaker.ownership import owned_record
 from breaker.probing import TRY_OVERHEAD_SECONDS, Prober
 from breaker.state_document import StateDocument
@@ -41,7 +42,11 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     # What an earlier recovery of this incident settled is done.
     began = last["began"] if last and not last["done"] else now
     # A target that messages flow to anyway is worth a try, and only for so long.
-    trying = document.result("probe")["outcome"] in ("HEALED", "OVERRIDDEN") and now < began + LONGEST_SETTLING_SECONDS
+    flow_anyway = record.order.get("command") == Command.CLOSE or document.result("probe")["outcome"] in (
+        "HEALED",
+        "OVERRIDDEN",
+    )
+    trying = flow_anyway and now < began + LONGEST_SETTLING_SECONDS
     held, ended = prober.live_messages()
     # One that the mapping drops is shown whatever its count: nothing could process it, and on a FIFO queue its group
     # would wait for hours. Without room it is dead-lettered instead of dropped, which the incident counts.

@@ -14,6 +14,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from botocore.exceptions import BotoCoreError, ClientError
 
 from breaker import clients, clock, environment
+from breaker.notices import write_notice
 
 if TYPE_CHECKING:
     from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef
@@ -42,6 +43,7 @@ class Change(StrEnum):
     NEAR_RETENTION = "NEAR_RETENTION"
     STAYED_CLOSED = "STAYED_CLOSED"
     WOULD_OPEN = "WOULD_OPEN"
+    COMMANDED = "COMMANDED"
     BREAKER_FAILED = "BREAKER_FAILED"
 
 
@@ -59,12 +61,11 @@ _METRICS = {
     Change.NEAR_RETENTION: "NearRetention",
     Change.STAYED_CLOSED: "StayedClosed",
     Change.WOULD_OPEN: "WouldOpen",
+    Change.COMMANDED: "Commanded",
     Change.BREAKER_FAILED: "BreakerFailed",
 }
 # A probe every two minutes and each step of a recovery would drown what somebody must read.
 _NOT_NOTIFIED = {Change.PROBED, Change.HALF_OPEN, Change.RAISED, Change.HANDED_OVER}
-# https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
-_MAX_SUBJECT_CHARACTERS = 100
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ def announce(announcement: Announcement) -> bool:
     count(_METRICS[announcement.change], announcement.circuit)
     failures = [_put_event(detail)]
     if environment.notification_topic() and announcement.change not in _NOT_NOTIFIED:
-        failures.append(_notify(announcement, detail))
+        failures.append(_notify(detail))
     for failure in filter(None, failures):
         logger.error("the announcement could not be sent", extra={"error_code": failure, "change": detail["change"]})
         count("AnnouncementFailed", announcement.circuit)
@@ -153,18 +154,11 @@ def _put_event(detail: dict[str, Any]) -> str | None:
     return answer["Entries"][0].get("ErrorCode", "Unknown") if answer.get("FailedEntryCount") else None
 
 
-def _notify(announcement: Announcement, detail: dict[str, Any]) -> str | None:
-    """Publish the notification: a sentence, then the event's fields. Returns the name of what went wrong, if any."""
-    # A subject is one line of ASCII.
-    words = " ".join(f"[{announcement.circuit}] {announcement.change}: {announcement.reason}".split())
-    subject = "".join(letter if letter.isascii() and letter.isprintable() else "?" for letter in words)
-    lines = [f"{name}: {value if isinstance(value, str) else json.dumps(value)}" for name, value in detail.items()]
+def _notify(detail: dict[str, Any]) -> str | None:
+    """Publish the notification. Returns the name of what went wrong, if any."""
+    notice = write_notice(detail)
     try:
-        clients.sns().publish(
-            TopicArn=environment.notification_topic(),
-            Subject=subject[:_MAX_SUBJECT_CHARACTERS],
-            Message="\n".join([f"{announcement.change}: {announcement.reason}", "", *lines]),
-        )
+        clients.sns().publish(TopicArn=environment.notification_topic(), Subject=notice.subject, Message=notice.message)
     except (ClientError, BotoCoreError) as error:
         return _name(error)
     return None

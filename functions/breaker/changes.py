@@ -20,6 +20,7 @@ def change_circuit(
     adds: Mapping[str, int] | None = None,
     removes: Sequence[str] = (),
     details: dict[str, Any] | None = None,
+    settled: bool = False,
 ) -> bool:
     """Write the change to the record and announce it.
 
@@ -31,6 +32,8 @@ def change_circuit(
         The new state, None to keep it.
     details
         More fields of the announcement.
+    settled
+        True to make the change only while no change of the mapping is under way.
 
     Returns
     -------
@@ -40,12 +43,14 @@ def change_circuit(
     Raises
     ------
     CircuitTakenOver
-        `owner` does not own the circuit any more. Nothing was announced.
+        `owner` does not own the circuit any more, or a change of the mapping is under way. Nothing was announced.
     """
     written = {**(sets or {}), "change": change.value}
     if state is not None and state is not record.state:
         written |= {"state": state.value, "since": clock.iso(clock.now()), "reason": reason}
-    sequence = table.write(record.circuit.name, owner=owner, sets=written, adds=adds, removes=removes, numbered=True)
+    sequence = table.write(
+        record.circuit.name, owner=owner, sets=written, adds=adds, removes=removes, numbered=True, settled=settled
+    )
     return announce(
         Announcement(
             circuit=record.circuit.name,

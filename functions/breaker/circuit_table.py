@@ -9,7 +9,7 @@ Items: `CIRCUIT#<name>`/`CIRCUIT` the record; `CIRCUIT#<name>`/`HELD#<message id
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -62,6 +62,12 @@ class Record:
         Number of the last announced change.
     last_incident
         Summary of the incident that ended last.
+    next_probe_at
+        When the next probe is due, "" where none is.
+    mode_set
+        Who set the circuit's mode by a command, and why. Empty where the stack's parameter holds.
+    failure
+        What the breaker itself failed of in this incident, if it did.
     stack
         Stack and logical id that registered the circuit.
     """
@@ -77,6 +83,14 @@ class Record:
     sequence: int
     last_incident: dict[str, Any]
     stack: str
+    next_probe_at: str = ""
+    mode_set: dict[str, Any] = field(default_factory=dict)
+    failure: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def order(self) -> dict[str, Any]:
+        """The command that the incident's owner is still to carry out, empty where there is none."""
+        return dict(self.incident.get("order", {}))
 
 
 class CircuitTable:
@@ -112,6 +126,7 @@ class CircuitTable:
         adds: Mapping[str, int] | None = None,
         removes: Sequence[str] = (),
         numbered: bool = False,
+        settled: bool = False,
     ) -> int:
         """Change the record on behalf of its owner.
 
@@ -127,6 +142,8 @@ class CircuitTable:
             Paths to remove.
         numbered
             True to take the next sequence number for an announcement.
+        settled
+            True to write only while no change of the mapping is under way.
 
         Returns
         -------
@@ -136,7 +153,7 @@ class CircuitTable:
         Raises
         ------
         CircuitTakenOver
-            `owner` does not own the circuit any more.
+            `owner` does not own the circuit any more, or a change of the mapping is under way.
         """
         names: dict[str, str] = {"#owner": "owner", "#sequence": "sequence"}
         values: dict[str, Any] = {":step": 1 if numbered else 0}
@@ -144,6 +161,8 @@ class CircuitTable:
         if owner:
             condition = "#owner = :owner"
             values[":owner"] = owner
+        if settled:
+            condition += " AND attribute_not_exists(intent)"
         assignments = ["#sequence = #sequence + :step"]
         for index, (path, value) in enumerate((sets or {}).items()):
             assignments.append(f"{_path(path, names)} = :set{index}")
@@ -189,6 +208,27 @@ class CircuitTable:
             raise
         return int(_plain(answer["Attributes"])["sequence"])
 
+    def set_mode(self, name: str, mode: str, *, note: Mapping[str, Any]) -> int | None:
+        """Set a circuit's mode beside its owner, until the stack registers the circuit again.
+
+        Returns the next number for an announcement, None where the circuit has the mode already.
+        """
+        try:
+            answer = self._client.update_item(
+                TableName=self._table,
+                Key=_record_key(name),
+                UpdateExpression="SET circuit.settings.#mode = :mode, mode_set = :note, #sequence = #sequence + :one",
+                ConditionExpression="attribute_exists(pk) AND circuit.settings.#mode <> :mode",
+                ExpressionAttributeNames={"#mode": "Mode", "#sequence": "sequence"},
+                ExpressionAttributeValues=_typed({":mode": mode, ":note": dict(note), ":one": 1}),
+                ReturnValues="ALL_NEW",
+            )
+        except ClientError as error:
+            if _is_condition_failure(error):
+                return None
+            raise
+        return int(_plain(answer["Attributes"])["sequence"])
+
     def note(self, name: str, note: str, *, incident: str) -> None:
         """Note beside the owner that something was announced in this incident, unless the incident is over."""
         self._try_update(
@@ -222,7 +262,7 @@ class CircuitTable:
             circuit.name,
             "SET circuit = :circuit, stack = :stack, #state = if_not_exists(#state, :closed),"
             " since = if_not_exists(since, :now), reason = if_not_exists(reason, :reason),"
-            " #sequence = if_not_exists(#sequence, :zero)",
+            " #sequence = if_not_exists(#sequence, :zero) REMOVE mode_set",
             "attribute_not_exists(pk) OR (stack = :stack AND (#state = :closed OR circuit.mapping_id = :mapping))",
             {"#state": "state", "#sequence": "sequence"},
             {
@@ -432,6 +472,9 @@ def _record(item: Mapping[str, Any]) -> Record:
         sequence=item["sequence"],
         last_incident=item.get("last_incident", {}),
         stack=item["stack"],
+        next_probe_at=item.get("next_probe_at", ""),
+        mode_set=item.get("mode_set", {}),
+        failure=item.get("failure", {}),
     )
 
 

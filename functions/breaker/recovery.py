@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 # What tells nothing about the target: its recovery is a trial, one step at the least concurrency, whatever the mode.
 TRIALS = {"QUEUE_EMPTY", "TRIAL"}
+CLOSED_BY_HAND = "CLOSED_BY_HAND"
 # Somebody else decided that messages flow, or that there is no mapping: the breaker neither limits nor judges.
-NOT_OURS_TO_JUDGE = {"OVERRIDDEN", "MAPPING_GONE", "GAVE_UP"}
+NOT_OURS_TO_JUDGE = {"OVERRIDDEN", "MAPPING_GONE", "GAVE_UP", CLOSED_BY_HAND}
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
 """What may start an execution, and what it means.
 
 Four documents do: `{"circuit": ..., "cause": <event>}` from a rule, `{"circuit": ..., "command": "OPEN",
-"reason": ...}` by hand, `{"circuit": ..., "resume": <incident id>}` from a predecessor or the reconciler, and
-`{"circuit": ..., "errors_go_on": <one line>}` from the reconciler, where no change of the alarm can trip the circuit.
+"reason": ...}` or another command by hand, `{"circuit": ..., "resume": <incident id>}` from a predecessor or the
+reconciler, and `{"circuit": ..., "errors_go_on": <one line>}` from the reconciler, where no change of the alarm can
+trip the circuit.
 """
 
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from breaker import clock
+from breaker.commands import LONGEST_HOLD, Command
 from breaker.errors import InvalidTrip, StaleTrip
 
 CUSTOM_EVENT_MAX_AGE = timedelta(minutes=5)
@@ -44,6 +46,10 @@ class Trip:
         The alarm that must still be in ALARM, for kind ALARM only.
     incident
         The incident to take on, for kind RESUME only.
+    command
+        What a person asks for, for kind COMMAND only.
+    until
+        Until when the circuit shall stay OPEN without a probe, ISO 8601, for the command OPEN only; "" for no end.
     """
 
     circuit: str
@@ -52,6 +58,13 @@ class Trip:
     at: str
     alarm_name: str = ""
     incident: str = ""
+    command: str = ""
+    until: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what the state document and the incident's record keep of it."""
+        more = {"command": self.command, "until": self.until}
+        return {"kind": self.kind.value, "reason": self.reason, "at": self.at} | {k: v for k, v in more.items() if v}
 
 
 def read_trip(document: object, *, now: datetime) -> Trip:
@@ -73,6 +86,7 @@ def read_trip(document: object, *, now: datetime) -> Trip:
     if len(given) != 1:
         raise InvalidTrip(f"input: {given} given; exactly one of cause, command, resume and errors_go_on must be")
     allowed = {"circuit", given[0]} | ({"reason"} if given == ["command"] else set())
+    allowed |= {"until", "for_minutes"} if document.get("command") == "OPEN" else set()
     unknown = sorted(set(document) - allowed)
     if unknown:
         raise InvalidTrip(f"{unknown[0]}: not a field that goes with {given[0]}; allowed are {sorted(allowed)}")
@@ -87,9 +101,40 @@ def read_trip(document: object, *, now: datetime) -> Trip:
 
 
 def _command(circuit: str, document: Mapping[str, Any], now: datetime) -> Trip:
-    if document["command"] != "OPEN":
-        raise InvalidTrip(f"command: {document['command']!r:.100} is unknown; known is OPEN")
-    return Trip(circuit, TripKind.COMMAND, _line("reason", document.get("reason")), clock.iso(now))
+    name = document["command"]
+    if name not in list(Command):
+        raise InvalidTrip(f"command: {name!r:.100} is unknown; known are {', '.join(Command)}")
+    # To look changes nothing, so it needs no reason.
+    reason = (
+        "looked at by hand"
+        if name == Command.STATUS and "reason" not in document
+        else _line("reason", document.get("reason"))
+    )
+    return Trip(circuit, TripKind.COMMAND, reason, clock.iso(now), command=name, until=_end(document, now))
+
+
+def _end(document: Mapping[str, Any], now: datetime) -> str:
+    """Return when a circuit that is opened by hand may be probed, "" for as usual."""
+    if "until" in document and "for_minutes" in document:
+        raise InvalidTrip("until: given together with for_minutes; at most one of them may be")
+    if "for_minutes" in document:
+        minutes = document["for_minutes"]
+        most = int(LONGEST_HOLD.total_seconds() // 60)
+        if type(minutes) is not int or not 1 <= minutes <= most:
+            raise InvalidTrip(f"for_minutes: {minutes!r:.100} must be a whole number of minutes, 1 to {most}")
+        return clock.iso(now + timedelta(minutes=minutes))
+    if "until" not in document:
+        return ""
+    until = document["until"]
+    try:
+        end = clock.parse(until)
+    except (TypeError, ValueError, OverflowError):
+        raise InvalidTrip(f"until: {until!r:.100} must be an ISO 8601 time with an offset") from None
+    if not now < end <= now + LONGEST_HOLD:
+        raise InvalidTrip(
+            f"until: {until!r:.100} must be later than now, {clock.iso(now)}, by at most {LONGEST_HOLD.days} days"
+        )
+    return clock.iso(end)
 
 
 def _line(field: str, value: object) -> str:

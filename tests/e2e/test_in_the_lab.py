@@ -1,9 +1,12 @@
 """The whole application on one machine: real sam, IAM enforced, functions in processes of their own."""
 
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -52,10 +55,11 @@ def make_topic(lab: Lab) -> str:
 
 
 def notifications(lab: Lab) -> list[str]:
-    """What the topic was told, oldest first."""
+    """Which changes the topic was told of, oldest first."""
     queue_url = lab.client("sqs").get_queue_url(QueueName="notifications")["QueueUrl"]
     messages = lab.emulator.waiting_messages(queue_url)
-    return [message.body for message in messages]
+    fields = [line for message in messages for line in message.body.splitlines() if line.startswith("change: ")]
+    return [field.removeprefix("change: ") for field in fields]
 
 
 def deploy(lab: Lab, stack_name: str, **parameters: str) -> Stack:
@@ -142,7 +146,7 @@ def test_an_outage_opens_the_circuit_loses_nothing_and_closes_it_step_by_step(la
     assert [limit for limit, _ in groupby(limits)] == [_OWN_CONCURRENCY, 2, 10, _OWN_CONCURRENCY]
     states = [sample.circuit for sample in result.samples if sample.circuit != "-"]
     assert [state for state, _ in groupby(states)] == ["CLOSED", "OPEN", "HALF_OPEN", "CLOSED"]
-    assert [text.partition(":")[0] for text in notifications(lab)] == ["OPENED", "CLOSED"]
+    assert notifications(lab) == ["OPENED", "CLOSED"]
 
 
 def test_a_stopped_execution_is_resumed_by_the_schedule_and_a_person_who_enables_the_mapping_is_respected(
@@ -175,6 +179,42 @@ def test_a_stopped_execution_is_resumed_by_the_schedule_and_a_person_who_enables
     assert (own_record(lab)["state"], "owner" in own_record(lab)) == ("CLOSED", False)
     assert (lab.mapping_state(), concurrency(lab)) == ("Enabled", _OWN_CONCURRENCY)
     until(lambda: not [message for message in waiting(lab) if message.visible])
+
+
+def test_commands_by_hand_open_hold_close_and_tell(lab: Lab) -> None:
+    def tell(command: str, **fields: Any) -> str:
+        given = {"circuit": lab.places.circuit, "command": command, "reason": "a test", **fields}
+        return start(lab, lab.stack, given)
+
+    def standing() -> str:
+        return str(json.loads(ended(lab, tell("STATUS"))["output"])["status"]["standing"])
+
+    lab.set_should_error(False)
+    assert standing() == "FLOWING"
+    first = tell("OPEN", for_minutes=60)
+    until(lambda: own_record(lab).get("state") == "OPEN")
+    assert standing() == "HELD_OPEN"
+    looked = subprocess.run(
+        [sys.executable, "-m", "oncall.status", "--json", lab.stack.name],
+        env=lab.emulator.client_env(),
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert looked.returncode == 0, looked.stderr
+    assert [circuit["standing"] for circuit in json.loads(looked.stdout)["circuits"]] == ["HELD_OPEN"]
+
+    send_orders(lab, "by-hand")
+    closing = ended(lab, tell("CLOSE"))
+    assert json.loads(closing["output"])["outcome"] == "CLOSED_BY_HAND"
+    assert (own_record(lab)["state"], "owner" in own_record(lab)) == ("CLOSED", False)
+    assert (lab.mapping_state(), concurrency(lab)) == ("Enabled", _OWN_CONCURRENCY)
+    assert json.loads(ended(lab, tell("OFF"))["output"])["status"]["mode"] == "OFF"
+    assert json.loads(ended(lab, tell("ACTIVE"))["output"])["status"]["mode"] == "ACTIVE"
+    until(lambda: not waiting(lab))
+    # It waits for its next look, and finds that it is not its circuit any more.
+    lab.client("stepfunctions").stop_execution(executionArn=first)
 
 
 def test_a_refused_start_fails_by_name_and_leaves_the_mapping_alone(lab: Lab) -> None:

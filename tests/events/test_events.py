@@ -16,6 +16,15 @@ from tests.functions.world import CIRCUIT, World, failing, processing
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 STARTS = ("open_by_hand", "alarm")
+COMMANDS = {
+    "hold_open_by_hand": "TRIP",
+    "close_by_hand": "DONE",
+    "probe_by_hand": "DONE",
+    "status_by_hand": "DONE",
+    "active_by_hand": "DONE",
+    "watch_by_hand": "DONE",
+    "off_by_hand": "DONE",
+}
 
 
 def run_before(world: World, events: Events, *steps: str) -> None:
@@ -48,6 +57,7 @@ def let_in(world: World, events: Events) -> None:
 Surroundings = Callable[[World, Events], Any]
 BEFORE: dict[str, Surroundings] = {
     "LoadCircuit": lambda world, events: None,
+    "TakeCommand": lambda world, events: None,
     "WatchCircuit": lambda world, events: None,
     "OpenCircuit": lambda world, events: None,
     "ConfirmPaused": lambda world, events: run_before(world, events, "open_circuit"),
@@ -77,7 +87,7 @@ def context(events: Events, start: Any) -> dict[str, Any]:
 
 def test_events_are_one_for_each_function_and_for_each_way_to_start() -> None:
     modules = {path.stem for path in (REPOSITORY / "functions").glob("*.py")}
-    assert set(event_names()) == modules | set(STARTS)
+    assert set(event_names()) == modules | set(STARTS) | set(COMMANDS)
     assert modules == {module_of(task) for task in tasks()} | {
         "find_pipeline",
         "register_circuit",
@@ -133,7 +143,8 @@ def test_event_is_what_the_machine_passes_on(world: World, events: Events, task:
 @pytest.mark.parametrize(
     ("task", "states"),
     [
-        ("LoadCircuit", ["OpenCircuit"]),
+        ("LoadCircuit", ["TakeCommand"]),
+        ("TakeCommand", ["CommandAnswered"]),
         ("OpenCircuit", ["ConfirmPaused"]),
         ("ConfirmPaused", ["ProbeTarget"]),
         ("ProbeTarget", ["SettleHeldMessages"]),
@@ -159,6 +170,17 @@ def test_event_leads_where_it_says(world: World, events: Events, task: str, stat
     assert [following] == states
 
 
+@pytest.mark.parametrize(("start", "following"), COMMANDS.items())
+def test_start_event_by_hand_is_taken(world: World, events: Events, start: str, following: str) -> None:
+    loading = input_of("LoadCircuit", {}, context(events, events[start]))
+    state, document = after("LoadCircuit", {}, world.run("load_circuit", loading))
+    assert state == "TakeCommand"
+    taken = world.run("take_command", document)
+    assert taken["next"] == following
+    state, document = after(state, document, taken)
+    assert state == ("OpenCircuit" if following == "TRIP" else "CommandAnswered")
+
+
 @pytest.mark.parametrize("start", STARTS)
 def test_start_event_leads_through_a_whole_incident(world: World, events: Events, start: str) -> None:
     world.send("one")
@@ -178,6 +200,7 @@ def test_start_event_leads_through_a_whole_incident(world: World, events: Events
     assert state == "CircuitClosed"
     assert [state for state, _ in groupby(seen)] == [
         "LoadCircuit",
+        *(["TakeCommand"] if start == "open_by_hand" else []),
         "OpenCircuit",
         "ConfirmPaused",
         "ProbeTarget",

@@ -82,7 +82,9 @@ def test_fill_takes_the_files_name_too(stack: str, capsys: pytest.CaptureFixture
 def test_fill_wrong_arguments_are_refused_with_what_is_right(
     capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
 ) -> None:
-    assert refusal(capsys, *arguments).startswith("usage: make event NAME=... STACK=...; the events are alarm, ")
+    assert refusal(capsys, *arguments).startswith(
+        "usage: make event NAME=... STACK=...; the events are active_by_hand, "
+    )
 
 
 @pytest.mark.parametrize("name", ["nothing", "../template", "fill", "probe_target.yaml"])

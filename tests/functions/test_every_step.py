@@ -8,6 +8,7 @@ from breaker.errors import BadStateDocument, CircuitTakenOver
 from tests.functions.world import World
 
 STEPS = (
+    "take_command",
     "open_circuit",
     "watch_circuit",
     "confirm_paused",
@@ -25,7 +26,7 @@ STEPS = (
     "reopen_circuit",
     "end_incident",
 )
-OWNERS_ONLY = tuple(step for step in STEPS if step not in ("open_circuit", "watch_circuit"))
+OWNERS_ONLY = tuple(step for step in STEPS if step not in ("take_command", "open_circuit", "watch_circuit"))
 RESULTS: dict[str, Any] = {
     "schedule": {"failures": 2, "successes": 0, "cycles": 2, "began": "2026-03-01T12:00:00Z", "wait_seconds": 60},
     "probe": {"outcome": "FAILED", "reason": "the target answered FUNCTION_ERROR to a message"},

@@ -50,7 +50,12 @@ def test_load_circuit_alarm_returns_the_whole_state_document(world: World) -> No
 
 def test_load_circuit_by_hand_does_not_ask_the_alarm(world: World) -> None:
     world.set_alarm("OK")
-    assert load(world, BY_HAND)["trip"] == {"kind": "COMMAND", "reason": "maintenance", "at": "2026-03-01T12:00:00Z"}
+    assert load(world, BY_HAND)["trip"] == {
+        "kind": "COMMAND",
+        "reason": "maintenance",
+        "at": "2026-03-01T12:00:00Z",
+        "command": "OPEN",
+    }
 
 
 def test_load_circuit_twice_is_the_same(world: World) -> None:
@@ -132,7 +137,7 @@ def test_load_circuit_old_event_from_code_is_stale(world: World) -> None:
     "start",
     [
         "OPEN",
-        {**BY_HAND, "command": "CLOSE"},
+        {**BY_HAND, "command": "STOP"},
         {**BY_HAND, "reason": ""},
         alarm_start(detail={"alarmName": ALARM, "state": {"value": "OK"}}),
         alarm_start(source="aws.s3"),

@@ -15,7 +15,12 @@ def test_open_circuit_closed_claims_writes_the_intent_and_disables(world: World)
     assert record.incident["own"] == {"maximum_concurrency": 0, "provisioned": False}
     assert (record.owner, record.intent, record.state) == (execution, "DISABLE", CircuitState.CLOSED)
     assert record.incident["opened_at"] == "2026-03-01T12:00:00Z"
-    assert record.incident["cause"] == {"kind": "COMMAND", "reason": "test", "at": "2026-03-01T12:00:00Z"}
+    assert record.incident["cause"] == {
+        "kind": "COMMAND",
+        "reason": "test",
+        "at": "2026-03-01T12:00:00Z",
+        "command": "OPEN",
+    }
     assert world.mapping_is() == "Disabled"
     assert world.changes() == []  # not before it is confirmed
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from calls import Call, Calls, Fault, Made, hooked
-from harness import TARGET, World, after_failures, build_world, client, failing, healthy
+from harness import CIRCUIT, TARGET, World, after_failures, build_world, client, failing, healthy
 from machine_checks import tasks_of
 
 import schedule_next_probe
@@ -77,6 +77,13 @@ def _dies(world: World) -> None:
     world.clock.after(600, lambda: setattr(world.target, "behaviour", healthy))
 
 
+def _is_told_to_close(world: World) -> None:
+    world.target.behaviour = failing
+    world.clock.after(30, lambda: world.start({"circuit": CIRCUIT, "command": "STATUS"}))
+    world.clock.after(35, lambda: world.start({"circuit": CIRCUIT, "command": "CLOSE", "reason": "by hand"}))
+    world.clock.after(600, lambda: setattr(world.target, "behaviour", healthy))
+
+
 SCENARIOS = (
     Scenario("heals", {"Recovery": "IMMEDIATE"}, _fails_once),
     Scenario("ramps", {"Recovery": "RAMP", "RampConcurrency": "2"}, _recovery_fails_once),
@@ -89,6 +96,7 @@ SCENARIOS = (
     Scenario("watches", {"Mode": "WATCH"}),
     Scenario("breaks", {"Recovery": "IMMEDIATE"}, _step_breaks),
     Scenario("redrives", {"Recovery": "IMMEDIATE", "Redrive": True}, _dead_letters),
+    Scenario("is told to close", {"Recovery": "IMMEDIATE"}, _is_told_to_close),
     Scenario("dies", {"Recovery": "IMMEDIATE"}, _dies),
 )
 

@@ -39,7 +39,8 @@ def upgrade(world: World) -> None:
     """Deploy this release: new executions get today's machine, those that run go on with theirs."""
     definition = machine_definition()
     world.mend_step("LoadCircuit")
-    for state in ("JudgeRecovery", "RaiseConcurrency", "RedriveDeadLetters", "ReopenCircuit", "EndIncident"):
+    added = ("TakeCommand", "JudgeRecovery", "RaiseConcurrency", "RedriveDeadLetters", "ReopenCircuit", "EndIncident")
+    for state in added:
         world.add_step(state)
     client("stepfunctions").update_state_machine(stateMachineArn=MACHINE_ARN, definition=substitute(definition))
 
@@ -104,6 +105,21 @@ def test_long_incident_is_handed_over_to_a_successor_of_this_release(monkeypatch
             ended = world.finish(world.executions()[-1])
         ended.expect("SUCCEEDED", last="CircuitClosed")
         assert "EndIncident" in ended.states
+        drained(world)
+
+
+@pytest.mark.parametrize("command", ["CLOSE", "PROBE"])
+def test_command_takes_over_an_incident_begun_before_the_upgrade(command: str) -> None:
+    with before_the_upgrade() as world:
+        world.send(5)
+        world.target.behaviour = failing
+        first = world.start()
+        world.clock.sleep(60)
+        upgrade(world)
+        world.target.behaviour = healthy
+        second = world.start({"circuit": CIRCUIT, "command": command, "reason": "by hand"})
+        world.finish(second).expect("SUCCEEDED", last="CircuitClosed")
+        world.finish(first).expect("SUCCEEDED", last="TakenOver")
         drained(world)
 
 

@@ -200,7 +200,7 @@ def size(template: dict[str, Any], document: dict[str, Any], *, redrive: bool) -
 def _choose(node: Any, chosen: dict[str, bool]) -> Any:
     """Return a document with the statements that a key of one's own adds, and those of a redrive where it is chosen."""
     if isinstance(node, list):
-        return [_choose(item, chosen) for item in node if item != {"Ref": "AWS::NoValue"}]
+        return [item for item in (_choose(item, chosen) for item in node) if item != {"Ref": "AWS::NoValue"}]
     if not isinstance(node, dict):
         return node
     name, then, otherwise = node.get("Fn::If", ["", None, None])

@@ -57,7 +57,27 @@ def test_read_trip_alarm_event_of_any_age_is_read_because_the_alarm_itself_is_as
 
 def test_read_trip_command_takes_its_reason_as_given() -> None:
     trip = read_trip({"circuit": "orders", "command": "OPEN", "reason": "  maintenance \n"}, now=NOW)
-    assert trip == Trip("orders", TripKind.COMMAND, "maintenance", "2026-03-01T12:00:00Z")
+    assert trip == Trip("orders", TripKind.COMMAND, "maintenance", "2026-03-01T12:00:00Z", command="OPEN")
+
+
+@pytest.mark.parametrize(
+    ("end", "until"),
+    [
+        ({"until": "2026-03-01T15:00:00+02:00"}, "2026-03-01T13:00:00Z"),
+        ({"for_minutes": 90}, "2026-03-01T13:30:00Z"),
+        ({"for_minutes": 20160}, "2026-03-15T12:00:00Z"),
+        ({}, ""),
+    ],
+)
+def test_read_trip_command_open_takes_an_end(end: dict[str, Any], until: str) -> None:
+    trip = read_trip({"circuit": "orders", "command": "OPEN", "reason": "maintenance", **end}, now=NOW)
+    assert trip.until == until
+    assert trip.as_dict().get("until", "") == until
+
+
+def test_read_trip_command_status_needs_no_reason() -> None:
+    assert read_trip({"circuit": "orders", "command": "STATUS"}, now=NOW).command == "STATUS"
+    assert read_trip({"circuit": "orders", "command": "STATUS", "reason": "why not"}, now=NOW).reason == "why not"
 
 
 def test_read_trip_resume_names_the_incident() -> None:
@@ -104,15 +124,15 @@ def test_read_trip_custom_event_from_a_clock_ahead_is_accepted() -> None:
         ),
         pytest.param(
             {"circuit": "orders", "command": "OPEN", "reason": "x", "force": True},
-            "force: not a field that goes with command; allowed are ['circuit', 'command', 'reason']",
+            "force: not a field that goes with command; allowed are ['circuit', 'command', 'for_minutes', 'reason',",
             id="an unknown field",
         ),
         pytest.param(
             {"circuit": "orders", "resume": "x", "reason": "y"}, "reason: not a field that goes with resume", id="mixed"
         ),
         pytest.param(
-            {"circuit": "orders", "command": "CLOSE", "reason": "x"},
-            "command: 'CLOSE' is unknown; known is OPEN",
+            {"circuit": "orders", "command": "STOP", "reason": "x"},
+            "command: 'STOP' is unknown; known are OPEN, CLOSE, PROBE, STATUS, ACTIVE, WATCH, OFF",
             id="an unknown command",
         ),
         pytest.param(
@@ -129,6 +149,34 @@ def test_read_trip_custom_event_from_a_clock_ahead_is_accepted() -> None:
         pytest.param(
             {"circuit": "orders", "command": "OPEN", "reason": "x" * 501}, "reason: 'xxx", id="too long a reason"
         ),
+        *[
+            pytest.param(
+                {"circuit": "orders", "command": command},
+                "reason: None must be a text",
+                id=f"{command} without a reason",
+            )
+            for command in ("CLOSE", "PROBE", "ACTIVE", "WATCH", "OFF")
+        ],
+        pytest.param(
+            {"circuit": "orders", "command": "CLOSE", "reason": "x", "until": "2026-03-01T13:00:00Z"},
+            "until: not a field that goes with command",
+            id="an end of what has none",
+        ),
+        *[
+            pytest.param({"circuit": "orders", "command": "OPEN", "reason": "x", **end}, message, id=str(end))
+            for end, message in (
+                ({"until": "2026-03-01T12:00:00Z"}, "until: '2026-03-01T12:00:00Z' must be later than now"),
+                ({"until": "2026-03-15T12:00:01Z"}, "must be later than now, 2026-03-01T12:00:00Z, by at most 14 days"),
+                ({"until": "2026-03-01T13:00:00"}, "until: '2026-03-01T13:00:00' must be an ISO 8601 time with an off"),
+                ({"until": "tomorrow"}, "until: 'tomorrow' must be an ISO 8601 time with an offset"),
+                ({"until": 7}, "until: 7 must be an ISO 8601 time with an offset"),
+                ({"for_minutes": 0}, "for_minutes: 0 must be a whole number of minutes, 1 to 20160"),
+                ({"for_minutes": 20161}, "for_minutes: 20161 must be"),
+                ({"for_minutes": True}, "for_minutes: True must be"),
+                ({"for_minutes": "60"}, "for_minutes: '60' must be"),
+                ({"for_minutes": 60, "until": "2026-03-01T13:00:00Z"}, "until: given together with for_minutes"),
+            )
+        ],
         pytest.param({"circuit": "orders", "resume": ""}, "resume: '' must be the id of the", id="no incident"),
         pytest.param({"circuit": "orders", "resume": {"id": 1}}, "resume: {'id': 1} must be", id="no text"),
         pytest.param({"circuit": "orders", "cause": "ALARM"}, "cause: 'ALARM' must be an EventBridge event", id="text"),
