@@ -44,10 +44,9 @@ class Inspector:
         mapping = self._mapping(settings, target)
         filters = _filters(mapping)
         self._check_together(settings, function, queue, filters)
-        if alarm_state(self.alarms, settings["AlarmName"]) is None:
-            raise InvalidSetting(
-                f"AlarmName: {settings['AlarmName']!r} must be a metric alarm of this account and Region"
-            )
+        for name in settings["AlarmNames"]:
+            if alarm_state(self.alarms, name) is None:
+                raise InvalidSetting(f"AlarmNames: {name!r} must be a metric alarm of this account and Region")
         return Circuit(
             name=settings["CircuitName"],
             target=target,

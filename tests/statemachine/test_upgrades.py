@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from harness import (
+    ALARM,
     CIRCUIT,
     FORMAT_1,
     MACHINE_ARN,
@@ -119,8 +120,10 @@ def test_incident_whose_execution_dies_with_the_upgrade_is_resumed_by_this_relea
         client("dynamodb").update_item(
             TableName=TABLE,
             Key={"pk": {"S": f"CIRCUIT#{CIRCUIT}"}, "sk": {"S": "CIRCUIT"}},
-            UpdateExpression="REMOVE incident.own, incident.recovery, incident.reopened, circuit.filters,"
+            UpdateExpression="SET circuit.settings.AlarmName = :alarm REMOVE circuit.settings.AlarmNames,"
+            " circuit.settings.SlowTargetSeconds, incident.own, incident.recovery, incident.reopened, circuit.filters,"
             " circuit.visibility_timeout_seconds, circuit.settings.RampConcurrency, circuit.settings.HealthPeriods",
+            ExpressionAttributeValues={":alarm": {"S": ALARM}},
         )
         upgrade(world)
         assert world.reconcile() == {CIRCUIT: "RESUMED"}
