@@ -83,9 +83,8 @@ class Stack:
         if "StateMachineArn" in values:
             values["ExecutionArn"] = values["StateMachineArn"].replace(":stateMachine:", ":execution:") + ":by-hand"
         for function in [name for name in values if name.endswith("Function")]:
-            values[f"{function}Arn"] = f"arn:{partition}:lambda:{place}:function:{values[function]}"
-        if "TargetFunctionName" in values:
-            values["TargetFunctionArn"] = f"arn:{partition}:lambda:{place}:function:{values['TargetFunctionName']}"
+            # The target's is an output, because of its alias.
+            values.setdefault(f"{function}Arn", f"arn:{partition}:lambda:{place}:function:{values[function]}")
         return values
 
 

@@ -19,8 +19,6 @@ logger = Logger()
 
 # The id of a resource whose creation was refused. Removing it removes nothing.
 NOT_REGISTERED = "not-registered"
-# What CloudFormation adds to the properties.
-_NOT_SETTINGS = {"ServiceToken", "ServiceTimeout"}
 
 
 @logger.inject_lambda_context
@@ -32,31 +30,19 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     Output
         The answer's physical id and reason. Attributes for Fn::GetAtt: MappingId, MappingArn, TargetArn, QueueUrl.
     """
-    answer = _answer(event, context.aws_request_id)
-    if answer.reason:
-        logger.error(f"refused: {answer.reason}", extra={"request": event["RequestType"]})
-    custom_resource.send(event, answer)
-    return {"physical_id": answer.physical_id, "reason": answer.reason}
+    return custom_resource.carry_out(event, lambda: _work(event, context.aws_request_id), unmade=NOT_REGISTERED)
 
 
-def _answer(event: dict[str, Any], request_id: str) -> Answer:
-    physical_id = event.get("PhysicalResourceId", NOT_REGISTERED)
-    try:
-        if event["RequestType"] == "Delete":
-            _remove(physical_id, _stack(event), request_id)
-            return Answer(physical_id)
+def _work(event: dict[str, Any], request_id: str) -> Answer:
+    if event["RequestType"] != "Delete":
         return _register(event)
-    except InvalidSetting as error:
-        return Answer(physical_id, str(error))
-    except Exception as error:
-        # Without an answer the stack would hang for an hour, so every error becomes one.
-        logger.exception("the request failed")
-        return Answer(physical_id, f"{type(error).__name__}: {error}")
+    physical_id = event.get("PhysicalResourceId", NOT_REGISTERED)
+    _remove(physical_id, _stack(event), request_id)
+    return Answer(physical_id)
 
 
 def _register(event: dict[str, Any]) -> Answer:
-    properties = {name: value for name, value in event["ResourceProperties"].items() if name not in _NOT_SETTINGS}
-    settings = read_settings(properties)
+    settings = read_settings(custom_resource.properties_of(event))
     circuit = Inspector(clients.lambda_control(), clients.sqs(), clients.cloudwatch()).inspect(settings)
     table = CircuitTable(clients.dynamodb(), environment.circuit_table())
     stack = _stack(event)

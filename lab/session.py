@@ -92,6 +92,8 @@ class Lab:
         self._clients: dict[str, Any] = {}
         self._deployment: Deployment | None = None
         self._stack: Stack | None = None
+        # What the outputs of an attached pipeline's own stack say: DeadLetterQueueUrl, LedgerTableName.
+        self.pipeline: Mapping[str, str] = {}
         self._alarms: list[AlarmStandIn] = []
         self._schedule: ScheduleStandIn | None = None
 
@@ -159,6 +161,15 @@ class Lab:
         self._stack = self._deployment.deploy(STACK_NAME, {**own, **(parameters or {})}, _BUCKET)
         return self._stack
 
+    def deploy_beside(self, stack_name: str, parameters: Mapping[str, str]) -> Stack:
+        """Deploy one more stack from what ``build`` made. The lab itself goes on with its own."""
+        if self._deployment is None:
+            self.build()
+        assert self._deployment is not None
+        self.make_alarm()
+        own = lab_parameters(load_template(self.template), self.scale, ALARM_NAME)
+        return self._deployment.deploy(stack_name, {**own, **parameters}, _BUCKET)
+
     def make_alarm(self) -> None:
         """Make the alarm that the stack is told of: it must exist before a circuit can name it.
 
@@ -186,7 +197,7 @@ class Lab:
     @property
     def places(self) -> Places:
         """Where the deployed application's parts are."""
-        outputs = self.stack.outputs
+        outputs = {**self.pipeline, **self.stack.outputs}
         return Places(
             queue_url=outputs["QueueUrl"],
             dead_letter_queue_url=outputs["DeadLetterQueueUrl"],
@@ -222,6 +233,10 @@ class Lab:
                 "AWS::Region": REGION,
                 "AWS::StackName": self.stack.name,
                 "AWS::URLSuffix": "amazonaws.com",
+            },
+            attributes={
+                "Pipeline.FunctionName": self.stack.outputs["TargetFunctionName"],
+                "Pipeline.MappingId": self.stack.outputs["MappingId"],
             },
         )
         properties = template["Resources"][logical_id]["Properties"]

@@ -1,14 +1,14 @@
 """Read template.yaml and resolve the intrinsics that its alarm and its schedule use.
 
-Only ``Ref``, ``Fn::Sub``, ``Fn::If`` and ``Fn::FindInMap`` are resolved, and conditions made of ``Fn::Equals``,
-``Fn::Not``, ``Fn::And`` and ``Fn::Or``. Anything else is an error that names it.
+Only ``Ref``, ``Fn::Sub``, ``Fn::If``, ``Fn::FindInMap`` and ``Fn::GetAtt`` of known attributes are resolved, and
+conditions made of ``Fn::Equals``, ``Fn::Not``, ``Fn::And`` and ``Fn::Or``. Anything else is an error that names it.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -77,12 +77,15 @@ class Resolver:
         Physical id for each logical id, as ``Ref`` would return it.
     pseudo
         ``AWS::Region`` and its like.
+    attributes
+        Value for each ``LogicalId.Attribute`` that is known, as ``Fn::GetAtt`` would return it.
     """
 
     template: Mapping[str, Any]
     parameters: Mapping[str, str]
     resources: Mapping[str, str]
     pseudo: Mapping[str, str]
+    attributes: Mapping[str, str] = field(default_factory=dict)
 
     def resolve(self, value: Any) -> Any:
         """The value with every intrinsic in it replaced."""
@@ -101,6 +104,8 @@ class Resolver:
                 return self.resolve(then if self.condition(condition) else otherwise)
             if name == "Fn::FindInMap":
                 return self._find_in_map(*(str(self.resolve(part)) for part in argument))
+            if name == "Fn::GetAtt":
+                return self._attribute(argument if isinstance(argument, str) else ".".join(argument))
             if name.startswith("Fn::"):
                 raise CannotResolve(f"{name} is not resolved by the lab (value: {argument!r})")
         return {key: self.resolve(item) for key, item in value.items()}
@@ -132,6 +137,11 @@ class Resolver:
             if name in known:
                 return known[name]
         raise CannotResolve(f"Ref {name}: neither a parameter, nor a resource of the stack, nor a pseudo parameter")
+
+    def _attribute(self, name: str) -> str:
+        if name not in self.attributes:
+            raise CannotResolve(f"GetAtt {name} is not known to the lab")
+        return self.attributes[name]
 
     def _find_in_map(self, name: str, *keys: str) -> Any:
         found: Any = self.template.get("Mappings", {}).get(name, {})

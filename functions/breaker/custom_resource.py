@@ -5,11 +5,19 @@ Protocol: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference
 
 import json
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from aws_lambda_powertools import Logger
+
+from breaker.errors import InvalidSetting
+
+logger = Logger()
+
 # CloudFormation shows the reason in the stack's events; the whole answer may have 4,096 bytes.
 _MAX_REASON_CHARACTERS = 1_000
+_CLOUDFORMATIONS_OWN = {"ServiceToken", "ServiceTimeout"}
 
 
 @dataclass(frozen=True)
@@ -29,6 +37,36 @@ class Answer:
     physical_id: str
     reason: str = ""
     attributes: dict[str, Any] = field(default_factory=dict)
+
+
+def carry_out(event: dict[str, Any], work: Callable[[], Answer], *, unmade: str) -> dict[str, Any]:
+    """Do the work of a request and answer it, whatever happens. Returns what the handler returns.
+
+    Parameters
+    ----------
+    work
+        What is asked for. An InvalidSetting is a refusal.
+    unmade
+        The physical id of a resource whose creation failed.
+    """
+    physical_id = event.get("PhysicalResourceId", unmade)
+    try:
+        answer = work()
+    except InvalidSetting as error:
+        answer = Answer(physical_id, str(error))
+    except Exception as error:
+        # Without an answer the stack would hang for an hour, so every error becomes one.
+        logger.exception("the request failed")
+        answer = Answer(physical_id, f"{type(error).__name__}: {error}")
+    if answer.reason:
+        logger.error(f"refused: {answer.reason}", extra={"request": event["RequestType"]})
+    send(event, answer)
+    return {"physical_id": answer.physical_id, "reason": answer.reason}
+
+
+def properties_of(event: dict[str, Any]) -> dict[str, Any]:
+    """Return the resource's own properties, without those that CloudFormation adds."""
+    return {name: value for name, value in event["ResourceProperties"].items() if name not in _CLOUDFORMATIONS_OWN}
 
 
 def send(event: dict[str, Any], answer: Answer) -> None:

@@ -8,14 +8,12 @@ from typing import Any
 
 import pytest
 
-from lab.deployment import Deployment, DeploymentFailed, Stack, runtime_name
+from lab.deployment import DeploymentFailed, Stack
 from lab.outage import OutagePlan
-from lab.session import ALARM_NAME, REPOSITORY, Lab
-from tests.e2e.pipeline_apart import PIPELINE, write_breaker_template
+from lab.session import Lab
 
 pytestmark = pytest.mark.e2e
 
-_BUCKET = "lab-artifacts"
 # The mapping's own setting. The ramp's steps, 2 and 10, are below it.
 _OWN_CONCURRENCY = 20
 # Recovery as by default. A metric period of 2 s and no long delay are what the emulated CloudWatch needs, and the
@@ -60,31 +58,12 @@ def notifications(lab: Lab) -> list[str]:
     return [message.body for message in messages]
 
 
-@pytest.fixture(scope="module")
-def breaker(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Deployment:
-    """A breaker without a pipeline of its own, built and ready to be deployed beside the application."""
-    resources = lab.stack.resources
-    account = resources["CircuitBreaker"].split(":")[4]
-    region = resources["CircuitBreaker"].split(":")[3]
-    queue = resources["OrdersQueue"].rpartition("/")[2]
-    template = write_breaker_template(
-        REPOSITORY / "template.yaml",
-        tmp_path_factory.mktemp("breaker") / "template.yaml",
-        physical_ids={name: resources[name] for name in PIPELINE if name in resources},
-        arns={
-            "OrdersQueue": f"arn:aws:sqs:{region}:{account}:{queue}",
-            "ExampleTargetFunction": f"arn:aws:lambda:{region}:{account}:function:{resources['ExampleTargetFunction']}",
-        },
-    )
-    work_dir = tmp_path_factory.mktemp("breaker-work")
-    deployment = Deployment(template, work_dir, lab.emulator, lab.client("cloudformation"))
-    deployment.build()
-    return deployment
-
-
-def deploy(breaker: Deployment, stack_name: str, **parameters: str) -> Stack:
-    own = {"AlarmName": ALARM_NAME, "Runtime": runtime_name(), "FirstProbeSeconds": "10", "CircuitName": "apart"}
-    return breaker.deploy(stack_name, {**own, **parameters}, _BUCKET)
+def deploy(lab: Lab, stack_name: str, **parameters: str) -> Stack:
+    """Attach a breaker of its own to the application's pipeline."""
+    outputs = lab.stack.outputs
+    pipeline = {"TargetFunction": outputs["TargetFunctionName"], "QueueName": outputs["QueueUrl"].rpartition("/")[2]}
+    own = {"FirstProbeSeconds": "10", "CircuitName": "apart"}
+    return lab.deploy_beside(stack_name, {**pipeline, **own, **parameters})
 
 
 def start(lab: Lab, stack: Stack, document: dict[str, Any]) -> str:
@@ -229,22 +208,20 @@ def test_a_refused_start_fails_by_name_and_leaves_the_mapping_alone(lab: Lab) ->
     assert lab.mapping_state() == "Enabled"
 
 
-def test_a_registration_that_cannot_work_fails_the_stack_with_its_reason(lab: Lab, breaker: Deployment) -> None:
+def test_a_registration_that_cannot_work_fails_the_stack_with_its_reason(lab: Lab) -> None:
     with pytest.raises(DeploymentFailed, match="AlarmNames: 'no-such-alarm' must be a metric alarm"):
-        deploy(breaker, "refused", AlarmName="no-such-alarm")
+        deploy(lab, "refused", AlarmName="no-such-alarm")
 
     assert lab.mapping_state() == "Enabled"
 
 
-def test_watch_touches_nothing_and_deleting_the_stack_while_open_leaves_the_mapping_enabled(
-    lab: Lab, breaker: Deployment
-) -> None:
-    watching = deploy(breaker, "apart", Mode="WATCH")
+def test_watch_touches_nothing_and_deleting_the_stack_while_open_leaves_the_mapping_enabled(lab: Lab) -> None:
+    watching = deploy(lab, "apart", Mode="WATCH")
     watched = ended(lab, start(lab, watching, {"circuit": "apart", "command": "OPEN", "reason": "what would happen?"}))
     assert json.loads(watched["output"])["outcome"] == "WATCHED"
     assert lab.mapping_state() == "Enabled"
 
-    stack = deploy(breaker, "apart", Mode="ACTIVE")
+    stack = deploy(lab, "apart", Mode="ACTIVE")
     lab.set_should_error(True)
     execution = start(lab, stack, {"circuit": "apart", "command": "OPEN", "reason": "a test"})
     until(lambda: lab.mapping_state() == "Disabled")

@@ -8,10 +8,8 @@ from typing import Any
 import pytest
 
 from lab.deployment import Deployment, Stack, runtime_name
-from lab.emulator import ACCOUNT_ID, REGION
-from lab.session import ALARM_NAME, REPOSITORY, Lab
+from lab.session import REPOSITORY, Lab
 from tests.e2e.order_service import OrderService
-from tests.e2e.pipeline_apart import write_breaker_template
 from tests.e2e.test_in_the_lab import circuit_record, ended, until
 
 pytestmark = pytest.mark.e2e
@@ -30,7 +28,6 @@ def service(tmp_path: Path) -> Iterator[OrderService]:
 @pytest.fixture
 def lab() -> Iterator[Lab]:
     with Lab(scale=10) as lab:
-        lab.make_alarm()
         yield lab
 
 
@@ -49,35 +46,20 @@ def deploy_consumer(lab: Lab, service: OrderService, work_dir: Path) -> Stack:
     return deployment.deploy("consumer", parameters, _BUCKET)
 
 
-def attach_breaker(lab: Lab, consumer: Stack, work_dir: Path) -> Stack:
+def attach_breaker(lab: Lab, consumer: Stack) -> Stack:
     """A breaker for the consumer, which knows nothing of it but the circuit's name."""
-    resources = consumer.resources
-    template = write_breaker_template(
-        REPOSITORY / "template.yaml",
-        work_dir / "template.yaml",
-        physical_ids={
-            "OrdersQueue": resources["Queue"],
-            "OrdersDeadLetterQueue": resources["DeadLetterQueue"],
-            "ExampleTargetFunction": resources["ConsumerFunction"],
-            "TargetMapping": resources["Mapping"],
-        },
-        arns={
-            "OrdersQueue": f"arn:aws:sqs:{REGION}:{ACCOUNT_ID}:{consumer.outputs['QueueName']}",
-            "ExampleTargetFunction": f"arn:aws:lambda:{REGION}:{ACCOUNT_ID}:function:{resources['ConsumerFunction']}",
+    return lab.deploy_beside(
+        "breaker",
+        {
+            "TargetFunction": consumer.outputs["FunctionName"],
+            "QueueName": consumer.outputs["QueueName"],
+            "FirstProbeSeconds": "10",
+            "MaxProbeIntervalSeconds": "20",
+            "Recovery": "IMMEDIATE",
+            "MetricPeriodSeconds": "2",
+            "MetricDelaySeconds": "1",
         },
     )
-    deployment = Deployment(template, work_dir, lab.emulator, lab.client("cloudformation"))
-    deployment.build()
-    parameters = {
-        "AlarmName": ALARM_NAME,
-        "Runtime": runtime_name(),
-        "FirstProbeSeconds": "10",
-        "MaxProbeIntervalSeconds": "20",
-        "Recovery": "IMMEDIATE",
-        "MetricPeriodSeconds": "2",
-        "MetricDelaySeconds": "1",
-    }
-    return deployment.deploy("breaker", parameters, _BUCKET)
 
 
 def send(lab: Lab, consumer: Stack, *orders: str) -> None:
@@ -104,10 +86,8 @@ def disabled_at(lab: Lab, execution: str) -> float:
 def test_two_breakers_trip_fast_lose_nothing_and_place_every_order_once(
     lab: Lab, service: OrderService, tmp_path: Path
 ) -> None:
-    for name in ("consumer", "breaker"):
-        (tmp_path / name).mkdir()
-    consumer = deploy_consumer(lab, service, tmp_path / "consumer")
-    breaker = attach_breaker(lab, consumer, tmp_path / "breaker")
+    consumer = deploy_consumer(lab, service, tmp_path)
+    breaker = attach_breaker(lab, consumer)
 
     def mapping_state() -> str:
         state: str = lab.client("lambda").get_event_source_mapping(UUID=consumer.outputs["MappingId"])["State"]

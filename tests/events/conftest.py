@@ -25,7 +25,7 @@ class Events:
 def world() -> Iterator[World]:
     """A pipeline with its circuit registered, CLOSED."""
     with new_world() as world:
-        world.register(TargetFunction=TARGET, Revision="30 180 5")
+        world.register(Revision="1 30 180 5")
         yield world
 
 
@@ -40,11 +40,13 @@ def events(world: World) -> Events:
         "MaxReceiveCount": "5",
         "QueueUrl": world.queue_url,
         "TargetFunctionName": TARGET,
+        "TargetFunctionArn": world.target_arn,
         "MappingId": world.mapping_id,
         "StateMachineArn": MACHINE_ARN,
         "CircuitName": CIRCUIT,
         "AlarmName": ALARM,
         "RegisterCircuitFunction": "register",
+        "FindPipelineFunction": "find",
         "ReconcileRule": "reconcile",
     }
     return Events(Stack(STACK_ID, names).values(now=datetime(2026, 3, 1, 12, 0, tzinfo=UTC)))

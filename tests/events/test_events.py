@@ -78,6 +78,7 @@ def test_events_are_one_for_each_function_and_for_each_way_to_start() -> None:
     modules = {path.stem for path in (REPOSITORY / "functions").glob("*.py")}
     assert set(event_names()) == modules | set(STARTS)
     assert modules == {module_of(task) for task in tasks()} | {
+        "find_pipeline",
         "register_circuit",
         "reconcile_circuits",
         "example_target",
@@ -225,6 +226,15 @@ def test_event_register_circuit_is_accepted_and_changes_nothing(world: World, ev
         answer = world.run("register_circuit", events["register_circuit"])
     assert answer == {"physical_id": CIRCUIT, "reason": ""}
     assert send.call_args.args[0] == events["register_circuit"]
+    assert world.items() == before
+
+
+def test_event_find_pipeline_finds_the_pipeline(world: World, events: Events) -> None:
+    before = world.items()
+    with mock.patch("breaker.custom_resource.send") as send:
+        answer = world.run("find_pipeline", events["find_pipeline"])
+    assert answer == {"physical_id": world.mapping_id, "reason": ""}
+    assert send.call_args.args[1].attributes["TargetArn"] == world.target_arn
     assert world.items() == before
 
 

@@ -35,6 +35,7 @@ TEMPLATE = {
         "CircuitName": {"Value": "orders"},
         "MappingId": {"Value": "11111111-2222-3333-4444-555555555555"},
         "TargetFunctionName": {"Value": "orders-target"},
+        "TargetFunctionArn": {"Value": "arn:aws:lambda:us-east-1:123456789012:function:orders-target:live"},
         "StateMachineArn": {"Value": "arn:aws:states:us-east-1:123456789012:stateMachine:CircuitBreaker"},
     },
 }
@@ -63,7 +64,7 @@ def test_fill_prints_the_event_with_the_stacks_names(stack: str, capsys: pytest.
     assert event["execution"] == "arn:aws:states:us-east-1:123456789012:execution:CircuitBreaker:by-hand"
     circuit = event["circuit"]
     assert circuit["name"] == "orders"
-    assert circuit["target"] == "arn:aws:lambda:us-east-1:123456789012:function:orders-target"
+    assert circuit["target"] == "arn:aws:lambda:us-east-1:123456789012:function:orders-target:live"
     assert circuit["queue_url"].startswith("https://sqs.us-east-1.amazonaws.com/123456789012/")
     assert circuit["queue_arn"] == f"arn:aws:sqs:us-east-1:123456789012:{circuit['queue_url'].rsplit('/', 1)[1]}"
     # The output, not the empty parameter of the same name.

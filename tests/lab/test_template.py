@@ -48,10 +48,16 @@ def test_resolve_replaces_references_and_conditions(template):
 
 
 def test_resolve_what_it_does_not_know_is_an_error_that_names_it(template):
-    with pytest.raises(CannotResolve, match="Fn::GetAtt"):
+    with pytest.raises(CannotResolve, match=r"GetAtt Queue\.Arn"):
         resolver(template).resolve(template["Resources"]["Thing"]["Unknown"])
     with pytest.raises(CannotResolve, match="Ref Nobody"):
         resolver(template).resolve({"Ref": "Nobody"})
+
+
+def test_resolve_replaces_the_attributes_that_are_known():
+    known = Resolver({}, {}, {}, {}, attributes={"Pipeline.FunctionName": "orders"})
+    assert known.resolve({"Fn::GetAtt": "Pipeline.FunctionName"}) == "orders"
+    assert known.resolve([{"Fn::GetAtt": ["Pipeline", "FunctionName"]}]) == ["orders"]
 
 
 def test_parameter_values_unknown_parameter_is_refused(template):

@@ -300,6 +300,20 @@ class World:
             "AlarmNames": [ALARM],
             "ProbeJitterPercent": 0,
         } | settings
+        answer = self._ask("RegisterCircuit", "Circuit", properties, request)
+        self.answers.append(answer)
+        return answer
+
+    def find_pipeline(self, request: str = "Create", **named: Any) -> dict[str, Any]:
+        """Have the custom resource's handler find the pipeline; return the answer it PUT to CloudFormation."""
+        properties = {
+            "ServiceToken": function_arn("FindPipelineFunction"),
+            "TargetFunction": TARGET,
+            "QueueArn": self.queue_arn,
+        } | named
+        return self._ask("FindPipeline", "Pipeline", properties, request)
+
+    def _ask(self, task: str, logical_id: str, properties: dict[str, Any], request: str) -> dict[str, Any]:
         with _response_receiver() as (url, answers):
             event = {
                 "RequestType": request,
@@ -307,20 +321,18 @@ class World:
                 "StackId": f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/orders/1",
                 "RequestId": f"request-{len(self.answers)}",
                 "ResourceType": "AWS::CloudFormation::CustomResource",
-                "LogicalResourceId": "Circuit",
+                "LogicalResourceId": logical_id,
                 # CloudFormation hands every value over as a string, and lists as lists of strings.
                 "ResourceProperties": {name: _as_cloudformation_does(value) for name, value in properties.items()},
             }
             if request != "Create":
                 event["PhysicalResourceId"] = self.answers[-1]["PhysicalResourceId"]
                 event["OldResourceProperties"] = event["ResourceProperties"]
-            if "RegisterCircuitFunction" not in self.cloud.functions:
-                self.cloud.functions["RegisterCircuitFunction"] = DeployedFunction(
-                    _handler_of("register_circuit"), STEP_TIMEOUT_SECONDS
-                )
-            self.invoke("RegisterCircuitFunction", event)
+            function = f"{task}Function"
+            if function not in self.cloud.functions:
+                self.cloud.functions[function] = DeployedFunction(_handler_of(module_of(task)), STEP_TIMEOUT_SECONDS)
+            self.invoke(function, event)
         assert len(answers) == 1, f"CloudFormation waits for one answer and got {len(answers)}: {self.log_text()}"
-        self.answers.append(answers[0])
         return answers[0]
 
     # Acting ---------------------------------------------------------------------------------------------------------

@@ -7,7 +7,10 @@ from typing import Any
 from calls import Made
 
 Triple = tuple[str, str, str]
-"""Function, IAM action, and the logical id, or other plain name, of the resource."""
+"""Function, IAM action, and the logical id, or other plain name, of the resource.
+
+A circuit's own parts are called alarm, mapping, queue and target.
+"""
 
 # A batch is authorised by the action for one.
 _SINGULAR = {
@@ -25,15 +28,15 @@ _TRANSACTION = {
 }
 _RESOURCES = {
     "dynamodb": "CircuitTable",
-    "sqs": "OrdersQueue",
+    "sqs": "queue",
     "events": "event-bus/default",
     "sns": "NotificationTopic",
 }
 _BY_ACTION = {
-    "lambda:GetEventSourceMapping": "TargetMapping",
-    "lambda:UpdateEventSourceMapping": "TargetMapping",
-    "lambda:InvokeFunction": "ExampleTargetFunction",
-    "lambda:GetFunctionConfiguration": "ExampleTargetFunction",
+    "lambda:GetEventSourceMapping": "mapping",
+    "lambda:UpdateEventSourceMapping": "mapping",
+    "lambda:InvokeFunction": "target",
+    "lambda:GetFunctionConfiguration": "target",
     "lambda:ListEventSourceMappings": "*",
     "cloudwatch:DescribeAlarms": "alarm",
     "cloudwatch:GetMetricData": "*",
@@ -57,7 +60,12 @@ def _triples(made: Made) -> Iterator[Triple]:
                 yield function, f"dynamodb:{_TRANSACTION[kind]}", "CircuitTable"
         return
     action = f"{service}:{_SINGULAR.get(made.call.operation, made.call.operation)}"
-    yield function, action, _BY_ACTION.get(action) or _RESOURCES[service]
+    yield function, action, _kind(action)
+
+
+def _kind(action: str) -> str:
+    """Return what a function of the breaker does this to."""
+    return _BY_ACTION.get(action) or _RESOURCES[action.partition(":")[0]]
 
 
 def table(template: Mapping[str, Any]) -> str:
@@ -86,7 +94,8 @@ def _with_sids(template: Mapping[str, Any]) -> Iterator[tuple[Triple, str]]:
             for policy in properties.get("Policies", []):
                 yield from _of_statements([name], policy["Statement"])
         if resource["Type"] == "AWS::IAM::Policy":
-            functions = [role["Ref"].removesuffix("Role") for role in properties["Roles"]]
+            roles = [role["Fn::If"][1] if "Fn::If" in role else role for role in properties["Roles"]]
+            functions = [role["Ref"].removesuffix("Role") for role in roles]
             yield from _of_statements(functions, properties["PolicyDocument"]["Statement"])
 
 
@@ -95,23 +104,45 @@ def _of_statements(functions: list[str], statements: list[Any]) -> Iterator[tupl
         if "Sid" not in statement:
             # Granted only with a key of one's own.
             continue
-        actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
-        for action in actions:
-            if not action.startswith("kms:"):
-                for function in functions:
-                    yield (function, action, resource_name(statement["Resource"])), statement["Sid"]
+        actions = [action for action in _listed(statement["Action"]) if not action.startswith("kms:")]
+        resources = [resource_name(resource) for resource in _listed(statement["Resource"])]
+        for function in functions:
+            for action, resource in _pairs(actions, resources):
+                yield (function, action, resource), statement["Sid"]
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _pairs(actions: list[str], resources: list[str]) -> Iterator[tuple[str, str]]:
+    """Yield each action with the resource of its own kind, and whatever then is left over with everything."""
+    if len(resources) == 1:
+        yield from ((action, resources[0]) for action in actions)
+        return
+    kinds = {action: _kind(action) for action in actions}
+    for action, kind in kinds.items():
+        yield from ((action, resource) for resource in ([kind] if kind in resources else resources))
+    for resource in resources:
+        if resource not in kinds.values():
+            yield from ((action, resource) for action in actions)
 
 
 def resource_name(resource: Any) -> str:
     """Return the plain name of a statement's resource."""
-    text = str(resource)
+    text = str(resource).replace("['Pipeline', '", "['Pipeline.")
     if resource == "*":
         return "*"
     for part, name in (
         (":execution:", "execution"),
         (":alarm:", "alarm"),
+        ("Alarm', 'Arn'", "alarm"),
         ("event-bus/default", "event-bus/default"),
-        ("event-source-mapping", "TargetMapping"),
+        ("Pipeline.MappingArn", "mapping"),
+        ("Pipeline.TargetArn", "target"),
+        ("Pipeline.QueueArn", "queue"),
+        ("${TargetFunction}", "target"),
+        ("${Queue}", "queue"),
         ("NotificationTopic", "NotificationTopic"),
     ):
         if part in text:

@@ -23,6 +23,7 @@ def watched(**surroundings: Any) -> Iterator[tuple[World, Calls]]:
     """Yield a world with a registered circuit and a topic, whose calls are recorded from now on."""
     with build_world(**surroundings) as world:
         assert world.register(FirstProbeSeconds=10, Recovery="IMMEDIATE")["Status"] == "SUCCESS"
+        assert world.find_pipeline()["Status"] == "SUCCESS"
         world.notify()
         world.reconcile()
         calls = Calls(world)
@@ -35,6 +36,7 @@ def lives_of_a_registration() -> Iterator[Made]:
     """Register, change in the middle of nothing, remove in the middle of an incident; with contents stored and not."""
     for stored in (True, False):
         with watched() as (world, calls):
+            world.find_pipeline("Update")
             world.register("Update", StoreHeldMessages=stored, Recovery="REJITTER", FirstProbeSeconds=10)
             world.send(4)
             world.target.behaviour = after_failures(3)
@@ -153,5 +155,12 @@ def test_document_lists_every_grant() -> None:
 def test_grant_that_nobody_uses_is_found() -> None:
     wider = TEMPLATE_FILE.read_text().replace("- sqs:GetQueueUrl\n", "- sqs:PurgeQueue\n")
     grants = granted(yaml_parse(wider))
-    assert ("RegisterCircuitFunction", "sqs:PurgeQueue", "OrdersQueue") in grants - recorded()
-    assert ("RegisterCircuitFunction", "sqs:GetQueueUrl", "OrdersQueue") in recorded() - grants
+    assert ("RegisterCircuitFunction", "sqs:PurgeQueue", "queue") in grants - recorded()
+    assert ("RegisterCircuitFunction", "sqs:GetQueueUrl", "queue") in recorded() - grants
+
+
+def test_resource_that_no_action_is_for_is_found() -> None:
+    template = source_template()
+    statement = template["Resources"]["MaySettleHeldMessagesPolicy"]["Properties"]["PolicyDocument"]["Statement"][0]
+    statement["Resource"].append({"Fn::GetAtt": ["Pipeline", "MappingArn"]})
+    assert ("SettleHeldMessagesFunction", "sqs:DeleteMessage", "mapping") in granted(template) - recorded()

@@ -196,11 +196,7 @@ def deletion_problems(transformed: Template) -> list[str]:
 
 def deletion_order_problems(transformed: Template) -> list[str]:
     """The circuit must go first: while it is deleted it enables the mapping, and needs all this for it."""
-    (circuit,) = [
-        name
-        for name, resource in transformed["Resources"].items()
-        if resource["Type"] == "AWS::CloudFormation::CustomResource"
-    ]
+    circuit = "Circuit"
     needed = _dependencies(transformed, circuit)
     (registrar,) = resources_of(transformed, "AWS::CloudFormation::CustomResource")[circuit]["Properties"][
         "ServiceToken"

@@ -38,6 +38,7 @@ OUTPUTS = {
     "QueueUrl",
     "DeadLetterQueueUrl",
     "TargetFunctionName",
+    "TargetFunctionArn",
     "LedgerTableName",
     "MappingId",
     "StateMachineArn",
@@ -232,7 +233,7 @@ def _statement(template: Template) -> dict[str, Any]:
 
 
 def _cut_circuit_loose(template: Template) -> None:
-    circuit = _resource(template, "AWS::CloudFormation::CustomResource")
+    circuit = template["Resources"]["Circuit"]
     circuit.pop("DependsOn", None)
     circuit["Properties"] = {"ServiceToken": circuit["Properties"]["ServiceToken"]}
 
