@@ -40,8 +40,9 @@ lint: $(READY) ## Static checks of code, template and state machine.
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@cd functions && $(CURDIR)/$(BIN)/mypy --config-file ../pyproject.toml --cache-dir ../.mypy_cache .
-	@$(BIN)/cfn-lint template.yaml examples/*/template.yaml
+	@$(BIN)/cfn-lint template.yaml attach.yaml examples/*/template.yaml
 	@AWS_DEFAULT_REGION=us-east-1 $(BIN)/sam validate --lint
+	@AWS_DEFAULT_REGION=us-east-1 $(BIN)/sam validate --lint --template-file attach.yaml
 
 build: $(READY) ## Build the application for AWS into .aws-sam/.
 	@$(BIN)/sam build --parameter-overrides Runtime=$(RUNTIME)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ _SCALED_PARAMETERS = {
     "MetricPeriodSeconds": 1,
     "MetricDelaySeconds": 1,
 }
+_POLL_SECONDS = 0.2
 
 
 class DeploymentFailed(RuntimeError):
@@ -117,6 +119,30 @@ class Deployment:
                 raise
             raise DeploymentFailed("the stack was not deployed:\n" + "\n".join(reasons)) from error
         return self.describe(stack_name)
+
+    def create(self, stack_name: str, template: Path, parameters: Mapping[str, str]) -> Stack:
+        """Create a stack from a template that needs no build, as CloudFormation does: it rolls back what fails.
+
+        Raises
+        ------
+        DeploymentFailed
+            CloudFormation's reasons for the roll-back.
+        """
+        self._cloudformation.create_stack(
+            StackName=stack_name,
+            TemplateBody=template.read_text(),
+            Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()],
+            Capabilities=["CAPABILITY_IAM"],
+        )
+        while (status := self._status(stack_name)).endswith("_IN_PROGRESS"):
+            self._emulator.require_running()
+            time.sleep(_POLL_SECONDS)
+        if status != "CREATE_COMPLETE":
+            raise DeploymentFailed(f"the stack is {status}:\n" + "\n".join(self._failures(stack_name)))
+        return self.describe(stack_name)
+
+    def _status(self, stack_name: str) -> str:
+        return str(self._cloudformation.describe_stacks(StackName=stack_name)["Stacks"][0]["StackStatus"])
 
     def _sam_deploy(self, stack_name: str, parameters: Mapping[str, str], bucket: str) -> None:
         overrides = [f"{name}={value}" for name, value in parameters.items()]

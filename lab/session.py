@@ -140,8 +140,12 @@ class Lab:
 
     def build(self) -> None:
         """Run ``sam build``. ``deploy`` does it the first time if nobody did."""
-        self._deployment = Deployment(self.template, self.work_dir, self.emulator, self.client("cloudformation"))
-        self._deployment.build()
+        deployment = self._deployments()
+        deployment.build()
+        self._deployment = deployment
+
+    def _deployments(self) -> Deployment:
+        return Deployment(self.template, self.work_dir, self.emulator, self.client("cloudformation"))
 
     def deploy(self, parameters: Mapping[str, str] | None = None) -> Stack:
         """Run ``sam deploy``: creates the stack, or updates it.
@@ -162,13 +166,15 @@ class Lab:
         return self._stack
 
     def deploy_beside(self, stack_name: str, parameters: Mapping[str, str]) -> Stack:
-        """Deploy one more stack from what ``build`` made. The lab itself goes on with its own."""
+        """Deploy one more stack of what ``deploy`` has built. The lab itself goes on with its own."""
         if self._deployment is None:
-            self.build()
-        assert self._deployment is not None
-        self.make_alarm()
+            raise RuntimeError("nothing is built yet: call deploy() first")
         own = lab_parameters(load_template(self.template), self.scale, ALARM_NAME)
         return self._deployment.deploy(stack_name, {**own, **parameters}, _BUCKET)
+
+    def create_stack(self, stack_name: str, template: Path, parameters: Mapping[str, str]) -> Stack:
+        """Create a stack of another template, one that needs no build."""
+        return self._deployments().create(stack_name, template, parameters)
 
     def make_alarm(self) -> None:
         """Make the alarm that the stack is told of: it must exist before a circuit can name it.
@@ -304,13 +310,13 @@ class Lab:
         """Stage an outage and wait until its backlog is drained."""
         return Outage(self, plan, on_tick).run()
 
-    def set_should_error(self, failing: bool) -> None:  # noqa: FBT001 - the variable itself is a yes or no
-        """Break or mend the example target."""
-        self.set_trouble(str(failing).lower())
+    def set_should_error(self, failing: bool, function_name: str | None = None) -> None:  # noqa: FBT001 - a yes or no
+        """Break or mend the protected target, or another."""
+        self.set_trouble(str(failing).lower(), function_name)
 
-    def set_trouble(self, trouble: str) -> None:
-        """Give the example target a trouble, "false" for none. Its other environment variables stay."""
-        functions, name = self.client("lambda"), self.places.function_name
+    def set_trouble(self, trouble: str, function_name: str | None = None) -> None:
+        """Give the protected target, or another, a trouble, "false" for none. Its other environment variables stay."""
+        functions, name = self.client("lambda"), function_name or self.places.function_name
         variables = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
         functions.update_function_configuration(
             FunctionName=name, Environment={"Variables": {**variables, "SHOULD_ERROR": trouble}}
@@ -324,15 +330,15 @@ class Lab:
         state: str = self.client("lambda").get_event_source_mapping(UUID=self.places.mapping_id)["State"]
         return state
 
-    def delete_stack(self, *, within_seconds: float = 60) -> None:
-        """Delete the stack and wait until it is gone.
+    def delete_stack(self, name: str | None = None, *, within_seconds: float = 60) -> None:
+        """Delete the application's stack, or another, and wait until it is gone.
 
         Raises
         ------
         StackNotDeleted
             With CloudFormation's reason.
         """
-        cloudformation, name = self.client("cloudformation"), self.stack.name
+        cloudformation, name = self.client("cloudformation"), name or self.stack.name
         stack_id = cloudformation.describe_stacks(StackName=name)["Stacks"][0]["StackId"]
         cloudformation.delete_stack(StackName=name)
         deadline = time.monotonic() + within_seconds
