@@ -28,6 +28,8 @@ def service(tmp_path: Path) -> Iterator[OrderService]:
 @pytest.fixture
 def lab() -> Iterator[Lab]:
     with Lab(scale=10) as lab:
+        lab.build()
+        lab.make_alarm()
         yield lab
 
 
