@@ -71,13 +71,6 @@ def send(lab: Lab, consumer: Stack, *orders: str) -> None:
         )
 
 
-def executions(lab: Lab, breaker: Stack) -> list[Any]:
-    """Oldest first."""
-    machine = breaker.resources["CircuitBreaker"]
-    found = lab.client("stepfunctions").list_executions(stateMachineArn=machine)["executions"]
-    return sorted(found, key=lambda execution: execution["startDate"])
-
-
 def disabled_at(lab: Lab, execution: str) -> float:
     """When OpenCircuit had made the disable call, seconds since the epoch."""
     events = lab.client("stepfunctions").get_execution_history(executionArn=execution)["events"]
@@ -108,7 +101,8 @@ def test_two_breakers_trip_fast_lose_nothing_and_place_every_order_once(
     send(lab, consumer, *during)
     until(lambda: mapping_state() == "Disabled")
 
-    first = executions(lab, breaker)[0]["executionArn"]
+    # Two environments of the function may trip at once. One event's execution owns the circuit, the other ends.
+    first = str(circuit()["owner"]["S"])
     given = json.loads(lab.client("stepfunctions").describe_execution(executionArn=first)["input"])
     assert given["cause"]["source"] == "shop.orders"
     assert "gift wrap" not in json.dumps(given)
