@@ -1,7 +1,7 @@
 # Every target sets up what it needs: python3 (3.11 or newer), make and git are all that must be there.
 # `build` and `deploy` are for AWS and also need the Python that RUNTIME names.
 .DEFAULT_GOAL := help
-.PHONY: help demo compare chaos check simulate test mutants lint build deploy event status clean
+.PHONY: help demo compare signals chaos check simulate test mutants lint build deploy event status clean
 
 PYTHON  ?= python3
 VENV    := .venv
@@ -22,6 +22,9 @@ demo: $(READY) ## An outage on this machine, from first failure to drained backl
 
 compare: $(READY) ## The same outage without and with the breaker, side by side. Takes about 8 minutes.
 	@$(BIN)/python -m lab compare
+
+signals: $(READY) ## How soon each signal opens the circuit, and what is delivered until then. Takes about 5 minutes.
+	@$(BIN)/python -m lab signals
 
 chaos: $(READY) ## An outage in which everything else fails, too, and what comes of it. Options: SEED MINUTES
 	@$(BIN)/python -m lab chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))
@@ -52,7 +55,7 @@ lint: $(READY) ## Static checks of code, template and state machine.
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@cd functions && $(CURDIR)/$(BIN)/mypy --config-file ../pyproject.toml --cache-dir ../.mypy_cache .
-	@$(BIN)/cfn-lint template.yaml attach.yaml
+	@$(BIN)/cfn-lint template.yaml attach.yaml examples/*/template.yaml
 	@AWS_DEFAULT_REGION=us-east-1 $(BIN)/sam validate --lint
 	@AWS_DEFAULT_REGION=us-east-1 $(BIN)/sam validate --lint --template-file attach.yaml
 

@@ -28,7 +28,7 @@ from check.report import Checked, describe, write_json, write_table
 
 WRONG_ARGUMENT = 2
 # What the arguments are called here, by the settings' names.
-_ARGUMENTS = {"TargetFunction": "FUNCTION", "QueueArn": "QUEUE", "MappingId": "MAPPING", "AlarmName": "ALARM"}
+_ARGUMENTS = {"TargetFunction": "FUNCTION", "QueueArn": "QUEUE", "MappingId": "MAPPING", "AlarmNames": "ALARM"}
 _NO_SUCH_QUEUE = QUEUE_MISSING | {"InvalidParameterValue", "InvalidAddress", "QueueNameInvalid"}
 _CONFIG = Config(connect_timeout=5, read_timeout=30, retries={"mode": "standard", "total_max_attempts": 4})
 
@@ -76,7 +76,7 @@ def check(options: Options) -> Checked:
                 "TargetFunction": options.function,
                 "QueueArn": queue_arn,
                 "MappingId": options.mapping,
-                "AlarmName": options.alarm or "built-in",
+                "AlarmNames": [options.alarm or "built-in"],
             }
         )
         parts = find_parts(

@@ -1,10 +1,14 @@
-"""The example's consumer: writes each processed order to a ledger, or fails while SHOULD_ERROR is "true".
+"""The example's consumer: writes each processed order to a ledger, or has the trouble that SHOULD_ERROR names.
+
+`true` fails every message, `partly` every second one, `slowly` takes a third of the time it has and fails none.
 
 Replace it with your own function. What matters to the breaker: it may see a message twice, as with SQS itself.
 """
 
 import os
+import time
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 import boto3
 from aws_lambda_powertools import Logger
@@ -30,12 +34,14 @@ def process_order(record: SQSRecord) -> None:
     Raises
     ------
     ServiceUnavailable
-        While SHOULD_ERROR is "true".
+        While SHOULD_ERROR is "true", and for some messages while it is "partly".
     KeyError, ValueError
         The body is no JSON object with an order_id: a poison message, whatever the service does.
     """
-    if os.environ.get("SHOULD_ERROR") == "true":
-        raise ServiceUnavailable("SHOULD_ERROR is true")
+    trouble = os.environ.get("SHOULD_ERROR")
+    # The same messages each time, so that they fail until the trouble is over.
+    if trouble == "true" or (trouble == "partly" and crc32(record.message_id.encode()) % 2):
+        raise ServiceUnavailable(f"SHOULD_ERROR is {trouble}")
     # Counting deliveries instead of storing orders shows in the ledger what was processed twice.
     order_id = str(record.json_body["order_id"])
     dynamodb.update_item(
@@ -55,4 +61,6 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> Any:
     BatchProcessingError
         Every record of the batch failed.
     """
+    if os.environ.get("SHOULD_ERROR") == "slowly":
+        time.sleep(context.get_remaining_time_in_millis() / 3000)
     return process_partial_response(event=event, record_handler=process_order, processor=processor, context=context)

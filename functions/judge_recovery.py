@@ -66,11 +66,12 @@ def _judge(circuit: Circuit, recovery: Recovery, *, success_needed: bool) -> Jud
     )
     if judgement.health is Health.GOOD and success_needed and not judgement.succeeded and not _queue_is_empty(circuit):
         return Judgement(Health.BAD, "messages are there, but none was processed")
-    # The circuit's alarm may see what the metrics do not show. A change this late cannot be about the time before.
+    if judgement.health is not Health.GOOD:
+        return judgement
+    # An alarm of the circuit may see what the metrics do not show. A change this late cannot be about the time before.
     fresh = rule.first_period(began) + rule.period_seconds
-    if judgement.health is Health.GOOD and rang_since(clients.cloudwatch(), circuit.settings["AlarmName"], fresh):
-        return Judgement(Health.BAD, f"alarm {circuit.settings['AlarmName']} changed to ALARM since the last step")
-    return judgement
+    alarm = rang_since(clients.cloudwatch(), circuit.settings["AlarmNames"], fresh)
+    return Judgement(Health.BAD, f"alarm {alarm} changed to ALARM since the last step") if alarm else judgement
 
 
 def _queue_is_empty(circuit: Circuit) -> bool:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger
 
 from breaker import clients, clock, environment
-from breaker.alarm import alarm_state
+from breaker.alarm import alarm_state, any_rings
 from breaker.announcements import count
 from breaker.circuit_table import CircuitTable, Record
 from breaker.commands import Command
@@ -74,9 +74,12 @@ def _refuse_stale(trip: Trip, record: Record) -> None:
         raise StaleTrip(f"resume: {trip.incident!r} is over; the circuit's incident is {record.incident.get('id')!r}")
     if trip.kind is not TripKind.ALARM:
         return
-    expected = record.circuit.settings["AlarmName"]
-    if trip.alarm_name != expected:
-        raise InvalidTrip(f"cause.detail.alarmName: {trip.alarm_name!r} must be the circuit's alarm, {expected!r}")
+    known = record.circuit.settings["AlarmNames"]
+    if trip.alarm_name not in known:
+        raise InvalidTrip(f"cause.detail.alarmName: {trip.alarm_name!r} must be one of the circuit's alarms, {known}")
     state = alarm_state(clients.cloudwatch(), trip.alarm_name)
-    if state != "ALARM":
-        raise StaleTrip(f"cause.detail.alarmName: {trip.alarm_name!r} is {state or 'gone'} now; it must be in ALARM")
+    others = [name for name in known if name != trip.alarm_name]
+    # Another signal may tell of the same outage, and its own event have been lost, or found the circuit taken.
+    if state != "ALARM" and not any_rings(clients.cloudwatch(), others):
+        rule = "it must be in ALARM" + (", or another of the circuit's alarms" if others else "")
+        raise StaleTrip(f"cause.detail.alarmName: {trip.alarm_name!r} is {state or 'gone'} now; {rule}")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger
 
 from breaker import clients, clock, environment, source_queue
-from breaker.alarm import alarm_state
+from breaker.alarm import any_rings
 from breaker.announcements import Change
 from breaker.changes import change_circuit
 from breaker.circuit_table import CircuitTable
@@ -35,13 +35,13 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     Input
         The state document.
     Output
-        `{"outcome": ..., "reason": <one line>}`, with `"at": <ISO 8601>` after a processed message. Outcomes: HEALED,
-        the target processed the message; CONFIRMING, it did, but the alarm is still in ALARM, so that one message is
-        not enough; FAILED, it did not; NOTHING_TO_TRY, every message is hidden or delayed; QUEUE_EMPTY, there is none;
-        HELD_OPEN, nothing is to be tried before `"until": <ISO 8601>`, by hand; TRIAL, too few messages go on failing
-        to decide, or the mapping would drop all there are, and no other can be probed with; OVERRIDDEN, somebody else
-        has enabled the mapping; MAPPING_GONE, somebody has deleted it. After QUEUE_EMPTY and TRIAL only the mapping can
-        show whether the target works.
+        `{"outcome": ..., "reason": <one line>}`, with `"at": <ISO 8601>` after a recovery. Outcomes: HEALED, the
+        target processed the message; CONFIRMING, it did, but an alarm is still in ALARM, so that one message is not
+        enough; FAILED, it did not, or took longer than SlowTargetSeconds; NOTHING_TO_TRY, every message is hidden or
+        delayed; QUEUE_EMPTY, there is none; HELD_OPEN, nothing is to be tried before `"until": <ISO 8601>`, by hand;
+        TRIAL, too few messages go on failing to decide, or the mapping would drop all there are, and no other can be
+        probed with; OVERRIDDEN, somebody else has enabled the mapping; MAPPING_GONE, somebody has deleted it. After
+        QUEUE_EMPTY and TRIAL only the mapping can show whether the target works.
     Raises
         CircuitTakenOver
     """
@@ -66,7 +66,7 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
         probe = _after_a_try(document, tried, tried.verdict)
         adds |= {
             "incident.probes": 1,
-            "incident.failed_probes": 0 if tried.verdict.processed else 1,
+            "incident.failed_probes": 0 if tried.verdict.processed and not tried.slow else 1,
             "incident.processed_by_breaker": 1 if tried.verdict.processed else 0,
         }
     change_circuit(
@@ -87,17 +87,21 @@ def _after_a_try(document: StateDocument, tried: Try, verdict: Verdict) -> dict[
         if _needs_trial(document, tried, _depth(document)):
             return {"outcome": "TRIAL", "reason": f"{answer}; too few others can be probed with to decide"}
         return {"outcome": "FAILED", "reason": answer}
+    if tried.slow:
+        # Processed is processed: the message is gone. But a target this slow is what the circuit was opened for.
+        bound = document.circuit.settings["SlowTargetSeconds"]
+        return {"outcome": "FAILED", "reason": f"{answer}, but took longer than {bound:g} s"}
     in_a_row = document.result("schedule").get("successes", 0) + 1
     at = clock.iso(clock.now())
-    # Once closed, only a change of the alarm to ALARM can open the circuit again. While the alarm has not left ALARM, a
+    # Once closed, only a change of an alarm to ALARM can open the circuit again. While an alarm has not left ALARM, a
     # lucky message must not end the incident; an alarm that never leaves it must not keep the circuit open either.
     if in_a_row < SUCCESSES_DESPITE_ALARM and _alarm_rings(document):
-        return {"outcome": "CONFIRMING", "reason": f"{answer}; the alarm is still in ALARM", "at": at}
+        return {"outcome": "CONFIRMING", "reason": f"{answer}; an alarm is still in ALARM", "at": at}
     return {"outcome": "HEALED", "reason": answer, "at": at}
 
 
 def _alarm_rings(document: StateDocument) -> bool:
-    return alarm_state(clients.cloudwatch(), document.circuit.settings["AlarmName"]) == "ALARM"
+    return any_rings(clients.cloudwatch(), document.circuit.settings["AlarmNames"])
 
 
 def _without_a_message(document: StateDocument, tried: Try) -> dict[str, Any]:

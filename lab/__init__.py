@@ -31,6 +31,7 @@ The parts, from the outside in:
 ``outage``             The phases: healthy, outage, fixed, drained, closed. Ends in an ``OutageResult``.
 ``observation``        Samples of circuit, mapping, queues, ledger, metrics and the running step.
 ``accounting``         Sent minus processed minus waiting minus dead-lettered: what was lost. Pure.
+``signals``            How soon each signal opens the circuit, measured one after another.
 ``chaos``              An outage in which everything else fails, too. Ends in an ``Outcome``: promises kept or not.
 ``chaos_plan``         What a chaos run does when, drawn from a seed. Pure.
 ``fault_proxy``        microburst between the functions and the emulated cloud: errors, latency, lost answers.
@@ -43,8 +44,10 @@ The parts, from the outside in:
 What the emulator cannot show, and what the lab does about it:
 
 * CloudWatch evaluates no metric math there, and an alarm's event cannot be put on the bus. So the lab stands in for
-  CloudWatch's evaluator: it reads the alarm from template.yaml and applies the alarm's own expression, period,
+  CloudWatch's evaluator: it reads the alarms from template.yaml and applies each alarm's own expression, period,
   datapoints and missing-data rule, with CloudWatch's delay before a datapoint can be seen (90 s, scaled).
+* ministack's poller publishes no ``EventCount`` metrics. ``emulated_cloud`` publishes what was delivered and what
+  failed, for mappings that were asked for it. A call's ``Duration`` is its time on this machine's clock.
 * ministack publishes Lambda's metrics for direct calls alone, and asks for other permissions than AWS to describe an
   alarm, to read a mapping and for batches of SQS. ``emulated_cloud`` puts that right.
 * ministack keeps schedules by the real clock, once a minute at most. ``emulated_cloud`` stops them, and the lab invokes

@@ -1,4 +1,4 @@
-"""The command line: ``python -m lab demo``, ``compare`` and ``chaos``."""
+"""The command line: ``python -m lab demo``, ``compare``, ``signals`` and ``chaos``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from types import FrameType
 
 from rich.console import Console
 
-from lab.options import ChaosOptions, CompareOptions, parse_options
+from lab.options import ChaosOptions, CompareOptions, SignalsOptions, parse_options
 
 # Shells' own convention for a program ended by a signal.
 _ENDED_BY_SIGNAL = 128
@@ -38,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from lab.orders import OrdersNotSent
     from lab.outage import OutageNotRun
     from lab.schedule_stand_in import ScheduleFailed, UnsupportedSchedule
+    from lab.signals import SignalNotSeen, run_signals
     from lab.template import CannotResolve
 
     expected = (
@@ -50,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         OutageNotRun,
         ProxyFailed,
         ScheduleFailed,
+        SignalNotSeen,
         StandInFailed,
         UnsupportedAlarm,
         UnsupportedExpression,
@@ -62,6 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if isinstance(options, ChaosOptions):
             return run_chaos(options, console)
+        if isinstance(options, SignalsOptions):
+            return run_signals(console)
         return run_comparison(console) if isinstance(options, CompareOptions) else run_demo(options, console)
     except KeyboardInterrupt:
         console.print("\nStopped. Nothing is left running.")

@@ -2,8 +2,13 @@
 
 * ministack publishes the ``AWS/Lambda`` metrics for calls of the Invoke API alone. AWS publishes them for every
   invocation, and most of a queue consumer's come from its event source mapping. So they are published there too.
+* ministack knows no ``EventCount`` metrics, and forgets that a mapping was asked for them. Its poller knows what it
+  delivered and what failed, so ``InvokedEventCount`` and ``FailedInvokeEventCount`` are published as AWS documents
+  them: every message of a failed call, and the named ones of a partial batch response. The other counts are not there.
+* ministack's CloudFormation refuses alarms on metric math. Here it makes them, and leaves evaluating them to the lab.
 * ministack asks for permission on ``*`` when a caller describes an alarm by its name. AWS asks for permission on that
   alarm, and the template grants no more.
+* ministack knows no ``events:source`` and ``events:detail-type`` when it asks for permission to put events. AWS does.
 * ministack takes reading one event source mapping for listing all of them, and asks for that permission.
 * ministack forgets the class of an exception that a Python function raises. On AWS it is the error's name, and the
   state machine catches errors by name.
@@ -26,6 +31,7 @@ import re
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from itertools import pairwise
@@ -37,8 +43,11 @@ _WARM_FUNCTION = "_execute_function_warm"
 _NAMELESS = "Runtime.HandlerError"
 _EXCEPTION_LINE = re.compile(r"(?:\w+\.)*([A-Za-z_]\w*)(?::|$)")
 _RESOURCE_FUNCTION = "extract_resource_arn"
+_ENFORCE_FUNCTION = "enforce"
 _ACTION_FUNCTION = "extract_iam_action"
 _MAPPING_FUNCTIONS = ("_update_esm", "_delete_esm", "error_response_json")
+_METRICS_CONFIG = "MetricsConfig"
+_ALARM_FUNCTION = "_cw_metric_alarm_record"
 _SIGNATURE_FUNCTION = "header_signature_failure"
 _SCHEDULE_FUNCTION = "_tick_scheduled_rules"
 # Answers of HTTP with this status or a higher one are refusals.
@@ -57,8 +66,11 @@ class _Batch:
 _current: ContextVar[_Batch | None] = ContextVar("lab_batch", default=None)
 
 
-def publish_metrics_of_mappings(service: Any) -> None:
-    """Have ministack's Lambda service publish metrics for batches of mappings, unless it has done so itself."""
+def publish_metrics_of_mappings(service: Any, record: Callable[..., None]) -> None:
+    """Have ministack's Lambda service publish metrics for batches of mappings, unless it has done so itself.
+
+    ``record`` is its CloudWatch's way to note one value of a metric.
+    """
     _require(service, *_BATCH_FUNCTIONS)
     run_batch, execute, publish = (getattr(service, name) for name in _BATCH_FUNCTIONS)
 
@@ -77,6 +89,9 @@ def publish_metrics_of_mappings(service: Any) -> None:
                     error=bool(batch.result.get("error")),
                     throttle=bool(batch.result.get("throttle")),
                 )
+            if batch.result is not None:
+                for name, count in event_counts(mapping, rest[0], batch.result).items():
+                    record("AWS/Lambda", name, count, "Count", {"EventSourceMappingUUID": mapping["UUID"]})
 
     def execute_and_note(function: Any, event: Any) -> Any:
         result = execute(function, event)
@@ -94,6 +109,75 @@ def publish_metrics_of_mappings(service: Any) -> None:
     service._run_sqs_batch = run_batch_and_publish
     service._execute_function = execute_and_note
     service._emit_lambda_metrics = publish_and_note
+
+
+def event_counts(mapping: Any, event: Any, result: Any) -> dict[str, int]:
+    """What a mapping's own metrics count of one batch; nothing, unless it was asked for them."""
+    if "EventCount" not in (mapping.get(_METRICS_CONFIG) or {}).get("Metrics", []):
+        return {}
+    sent = {message["messageId"] for message in event["Records"]}
+    failed = sent
+    if not result.get("error") and not result.get("throttle"):
+        reports = "ReportBatchItemFailures" in mapping.get("FunctionResponseTypes", [])
+        failed = sent & _named_failures(result.get("body")) if reports else set()
+    return {"InvokedEventCount": len(sent), "FailedInvokeEventCount": len(failed)}
+
+
+def _named_failures(body: Any) -> set[str]:
+    try:
+        answer = json.loads(body) if isinstance(body, str) else body
+        return {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
+    except (ValueError, TypeError, KeyError):
+        return set()
+
+
+def keep_metrics_config(service: Any, resources: dict[str, dict[str, Any]]) -> None:
+    """Have mappings keep which metrics they publish, whether they are made by a call or by a stack."""
+    _require(service, "_create_esm", "_update_esm")
+    create, update = service._create_esm, service._update_esm
+
+    def keep(mapping_id: str, wanted: Any) -> None:
+        if _METRICS_CONFIG in wanted and mapping_id in service._esms:
+            service._esms[mapping_id][_METRICS_CONFIG] = wanted[_METRICS_CONFIG]
+
+    def create_and_keep(request: Any) -> Any:
+        answer = create(request)
+        if answer[0] < _REFUSED:
+            keep(json.loads(answer[2])["UUID"], request)
+        return answer
+
+    def update_and_keep(mapping_id: str, request: Any) -> Any:
+        answer = update(mapping_id, request)
+        if answer[0] < _REFUSED:
+            keep(mapping_id, request)
+        return answer
+
+    def wrap(act: Any, place_of_properties: int) -> Any:
+        def act_and_keep(*arguments: Any) -> Any:
+            answer = act(*arguments)
+            keep(answer[0], arguments[place_of_properties])
+            return answer
+
+        return act_and_keep
+
+    service._create_esm, service._update_esm = create_and_keep, update_and_keep
+    mapping = resources["AWS::Lambda::EventSourceMapping"]
+    mapping["create"], mapping["update"] = wrap(mapping["create"], 1), wrap(mapping["update"], 2)
+
+
+def take_metric_math_alarms(provisioners: Any) -> None:
+    """Have stacks make alarms on metric math. Their state is what they are set to."""
+    _require(provisioners, _ALARM_FUNCTION)
+    record_of = provisioners._cw_metric_alarm_record
+
+    def record_of_any(name: str, properties: Any) -> Any:
+        if not properties.get("Metrics"):
+            return record_of(name, properties)
+        # A metric that nobody publishes keeps the emulator's own evaluator away.
+        stand_in = {key: value for key, value in properties.items() if key != "Metrics"}
+        return record_of(name, {**stand_in, "Namespace": "Lab", "MetricName": "EvaluatedByTheLab"})
+
+    provisioners._cw_metric_alarm_record = record_of_any
 
 
 def let_mappings_take_time(service: Any, seconds: float) -> None:
@@ -190,6 +274,36 @@ def authorize_alarms_by_name(actions: Any) -> None:
     actions.extract_resource_arn = resource_of_request
 
 
+def authorize_events_by_what_they_say(actions: Any, evaluator: Any) -> None:
+    """Have ministack check PutEvents against the sources and detail types of the request's events."""
+    _require(actions, _RESOURCE_FUNCTION)
+    _require(evaluator, _ENFORCE_FUNCTION)
+    resource_of, enforce = actions.extract_resource_arn, evaluator.enforce
+    said: ContextVar[dict[str, Any] | None] = ContextVar("lab_events", default=None)
+
+    def resource_and_words(service: str, method: str, path: str, headers: Any, body: bytes, *rest: Any) -> Any:
+        said.set(event_words(body) if service == "events" else None)
+        return resource_of(service, method, path, headers, body, *rest)
+
+    def enforce_with_words(access_key: str, action: str, *rest: Any, **options: Any) -> Any:
+        words = said.get() if action == "events:PutEvents" else None
+        if words:
+            options["service_context"] = {**(options.get("service_context") or {}), **words}
+        return enforce(access_key, action, *rest, **options)
+
+    actions.extract_resource_arn, evaluator.enforce = resource_and_words, enforce_with_words
+
+
+def event_words(body: bytes) -> dict[str, Any]:
+    """The condition keys of a PutEvents request, nothing for another."""
+    try:
+        entries = json.loads(body)["Entries"]
+        keys = {"events:source": "Source", "events:detail-type": "DetailType"}
+        return {key: sorted({entry[field] for entry in entries}) for key, field in keys.items()}
+    except (ValueError, KeyError, TypeError):
+        return {}
+
+
 def name_actions_as_aws_does(actions: Any) -> None:
     """Have ministack ask for the permissions that AWS asks for."""
     _require(actions, _ACTION_FUNCTION)
@@ -263,11 +377,15 @@ def _require(module: Any, *names: str) -> None:
 
 if __name__ == "__main__":
     from ministack.app import main  # type: ignore[import-untyped]
-    from ministack.core import iam_actions, sigv4  # type: ignore[import-untyped]
-    from ministack.services import eventbridge, lambda_svc  # type: ignore[import-untyped]
+    from ministack.core import iam_actions, iam_evaluator, sigv4  # type: ignore[import-untyped]
+    from ministack.services import cloudwatch, eventbridge, lambda_svc  # type: ignore[import-untyped]
+    from ministack.services.cloudformation import provisioners  # type: ignore[import-untyped]
 
-    publish_metrics_of_mappings(lambda_svc)
+    publish_metrics_of_mappings(lambda_svc, cloudwatch.record_metric)
+    keep_metrics_config(lambda_svc, provisioners._RESOURCE_HANDLERS)
+    take_metric_math_alarms(provisioners)
     authorize_alarms_by_name(iam_actions)
+    authorize_events_by_what_they_say(iam_actions, iam_evaluator)
     name_actions_as_aws_does(iam_actions)
     name_errors(lambda_svc)
     let_mappings_take_time(lambda_svc, float(os.environ.pop("LAB_MAPPING_CHANGE_SECONDS", "0")))

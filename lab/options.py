@@ -30,6 +30,11 @@ _ABOUT_COMPARE = """\
 Stage the same outage of 25 minutes twice, without and with the circuit breaker, each in an emulated cloud of its own.
 Prints the figures beside each other and draws one picture. Takes about 8 minutes.
 """
+_ABOUT_SIGNALS = """\
+Stage the trouble that each signal is there to see: failed calls, failed messages, slow calls, and an event from code.
+Prints how long it takes from the first failure to the disable call, and how many messages are delivered until then.
+Each in an emulated cloud of its own, one after another. Takes about 5 minutes.
+"""
 _ABOUT_CHAOS = """\
 An outage in which the breaker's own calls are throttled, fail, are slow or lose their answers, its executions are
 stopped, its processes killed, its alarm delivered many times, and its mapping enabled by hand. Then the faults stop,
@@ -63,6 +68,11 @@ class CompareOptions:
 
 
 @dataclass(frozen=True)
+class SignalsOptions:
+    """A request to measure the signals. There is nothing to choose: its figures must be the same for everybody."""
+
+
+@dataclass(frozen=True)
 class ChaosOptions:
     """A checked request for chaos. The minutes are those of the clock on the wall."""
 
@@ -70,12 +80,14 @@ class ChaosOptions:
     minutes: float = 1.0
 
 
-def parse_options(arguments: Sequence[str]) -> DemoOptions | CompareOptions | ChaosOptions:
+def parse_options(arguments: Sequence[str]) -> DemoOptions | CompareOptions | SignalsOptions | ChaosOptions:
     """Read the command line. Refusals name the option, the value and the rule, and end the program with code 2."""
     parser, demo = _parsers()
     given = parser.parse_args(arguments)
     if given.command == "compare":
         return CompareOptions()
+    if given.command == "signals":
+        return SignalsOptions()
     if given.command == "chaos":
         return ChaosOptions(given.seed, given.minutes)
     if given.rate * given.scale > FASTEST_WALL_RATE:
@@ -98,6 +110,12 @@ def _parsers() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
         "compare",
         help="stage the same outage without and with the breaker",
         description=_ABOUT_COMPARE,
+        formatter_class=formatter,
+    )
+    commands.add_parser(
+        "signals",
+        help="measure how soon each signal opens the circuit",
+        description=_ABOUT_SIGNALS,
         formatter_class=formatter,
     )
     chaos = commands.add_parser(

@@ -42,6 +42,8 @@ LAB_DIR = REPOSITORY / ".lab"
 STACK_NAME = "sqs-circuit-breaker-lab"
 ALARM_NAME = "lab-error-rate"
 ALARM_LOGICAL_ID = "ErrorRateAlarm"
+# Those that a stack has only if it was asked for them.
+OTHER_ALARMS = ("FailedMessagesAlarm", "SlowTargetAlarm")
 SCHEDULE_LOGICAL_ID = "ReconcileRule"
 _BUCKET = "lab-artifacts"
 
@@ -92,7 +94,7 @@ class Lab:
         self._stack: Stack | None = None
         # What the outputs of an attached pipeline's own stack say: DeadLetterQueueUrl, LedgerTableName.
         self.pipeline: Mapping[str, str] = {}
-        self._alarm: AlarmStandIn | None = None
+        self._alarms: list[AlarmStandIn] = []
         self._schedule: ScheduleStandIn | None = None
 
     def __enter__(self) -> Self:
@@ -158,7 +160,7 @@ class Lab:
             self.build()
         assert self._deployment is not None
         template = load_template(self.template)
-        self._make_alarm()
+        self.make_alarm()
         own = lab_parameters(template, self.scale, ALARM_NAME)
         self._stack = self._deployment.deploy(STACK_NAME, {**own, **(parameters or {})}, _BUCKET)
         return self._stack
@@ -174,7 +176,7 @@ class Lab:
         """Create a stack of another template, one that needs no build."""
         return self._deployments().create(stack_name, template, parameters)
 
-    def _make_alarm(self) -> None:
+    def make_alarm(self) -> None:
         """Make the alarm that the stack is told of: it must exist before a circuit can name it.
 
         What it measures is known only once the stack is there, so the stand-in completes it. The name of a metric that
@@ -246,9 +248,9 @@ class Lab:
         properties = template["Resources"][logical_id]["Properties"]
         return resolver.resolve({name: properties[name] for name in names} if names else properties)
 
-    def alarm_definition(self) -> AlarmDefinition:
-        """The built-in alarm as template.yaml declares it, resolved for the deployed stack."""
-        return read_alarm(self._properties(ALARM_LOGICAL_ID))
+    def alarm_definition(self, logical_id: str = ALARM_LOGICAL_ID) -> AlarmDefinition:
+        """A built-in alarm as template.yaml declares it, resolved for the deployed stack."""
+        return read_alarm(self._properties(logical_id))
 
     def start_schedule(self) -> ScheduleStandIn:
         """Begin to run the reconciler in EventBridge's place, as often as its rule says, divided by the scale."""
@@ -269,7 +271,7 @@ class Lab:
             self._schedule.stop()
 
     def start_alarm(self, *, delay_seconds: float = CLOUDWATCH_DELAY_SECONDS) -> AlarmStandIn:
-        """Begin to evaluate the alarm in CloudWatch's place.
+        """Begin to evaluate the stack's alarms in CloudWatch's place. Returns the one on the error rate.
 
         Parameters
         ----------
@@ -277,36 +279,47 @@ class Lab:
             How long after its period a datapoint can be seen, in real-equivalent seconds.
         """
         self.stop_alarm()
-        self._alarm = AlarmStandIn(
-            self.alarm_definition(),
-            ALARM_NAME,
-            cloudwatch=self.client("cloudwatch"),
-            delivery=EventDelivery(self.client("events"), self.client("stepfunctions")),
-            scale=self.scale,
-            delay_seconds=delay_seconds,
-        )
-        self._alarm.start()
-        return self._alarm
+        names = {ALARM_LOGICAL_ID: ALARM_NAME}
+        names |= {name: self.stack.resources[name] for name in OTHER_ALARMS if name in self.stack.resources}
+        self._alarms = [
+            AlarmStandIn(
+                self.alarm_definition(logical_id),
+                name,
+                cloudwatch=self.client("cloudwatch"),
+                delivery=EventDelivery(self.client("events"), self.client("stepfunctions")),
+                scale=self.scale,
+                delay_seconds=delay_seconds,
+            )
+            for logical_id, name in names.items()
+        ]
+        for alarm in self._alarms:
+            alarm.start()
+        return self._alarms[0]
 
     def stop_alarm(self) -> None:
-        """Stop evaluating. The alarm keeps its state."""
-        if self._alarm is not None:
-            self._alarm.stop()
+        """Stop evaluating. The alarms keep their states."""
+        for alarm in self._alarms:
+            alarm.stop()
 
     def alarm_state(self) -> str:
-        """The alarm's state, or "-" before ``start_alarm``."""
-        return self._alarm.state.value if self._alarm is not None else "-"
+        """ALARM if any of the alarms is, else the state of the one on the error rate, "-" before ``start_alarm``."""
+        states = [alarm.state.value for alarm in self._alarms]
+        return "ALARM" if "ALARM" in states else next(iter(states), "-")
 
     def run_outage(self, plan: OutagePlan, on_tick: Callable[[Outage], None] | None = None) -> OutageResult:
         """Stage an outage and wait until its backlog is drained."""
         return Outage(self, plan, on_tick).run()
 
     def set_should_error(self, failing: bool, function_name: str | None = None) -> None:  # noqa: FBT001 - a yes or no
-        """Break or mend the protected target, or another. Its other environment variables stay."""
+        """Break or mend the protected target, or another."""
+        self.set_trouble(str(failing).lower(), function_name)
+
+    def set_trouble(self, trouble: str, function_name: str | None = None) -> None:
+        """Give the protected target, or another, a trouble, "false" for none. Its other environment variables stay."""
         functions, name = self.client("lambda"), function_name or self.places.function_name
         variables = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
         functions.update_function_configuration(
-            FunctionName=name, Environment={"Variables": {**variables, "SHOULD_ERROR": str(failing).lower()}}
+            FunctionName=name, Environment={"Variables": {**variables, "SHOULD_ERROR": trouble}}
         )
         # boto3's waiter sleeps for whole seconds, which are long here.
         while functions.get_function_configuration(FunctionName=name)["LastUpdateStatus"] == "InProgress":
@@ -342,7 +355,7 @@ class Lab:
     def require_working(self) -> None:
         """Raise if the emulated cloud or a stand-in has ended by itself."""
         self.emulator.require_running()
-        for stand_in in (self._alarm, self._schedule):
+        for stand_in in (*self._alarms, self._schedule):
             if stand_in is not None:
                 stand_in.require_working()
 

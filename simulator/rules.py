@@ -49,7 +49,7 @@ _NAMES = {
     "CircuitName": "simulated",
     "TargetFunction": "simulated",
     "QueueArn": "arn:aws:sqs:eu-west-1:123456789012:simulated",
-    "AlarmName": "simulated",
+    "AlarmNames": ["simulated"],
 }
 
 

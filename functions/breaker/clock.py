@@ -28,6 +28,11 @@ def parse(text: str) -> datetime:
     return moment.astimezone(UTC)
 
 
+def monotonic() -> float:
+    """Return seconds since some moment, for durations: what sets the clock does not change them."""
+    return time.monotonic()
+
+
 def sleep(seconds: float) -> None:
     """Wait, in the few places where a handler itself must."""
     time.sleep(seconds)

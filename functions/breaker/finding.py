@@ -59,6 +59,14 @@ class AlarmTiming:
     period_seconds: int = 60
     datapoints: int = 1
 
+    @property
+    def seconds(self) -> int:
+        """The longest time from the first failure to the end of the last period that must be bad.
+
+        The period in which an outage begins is only partly bad, so one more than the alarm wants may pass.
+        """
+        return self.period_seconds * (self.datapoints + 1)
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -79,11 +87,9 @@ class Plan:
     def detection_seconds(self, timeout_seconds: int) -> int:
         """Return the longest time, by estimate, from the first failure to the disabled mapping.
 
-        The period in which an outage begins is only partly bad, so one more than the alarm wants may pass. Lambda
-        counts an error in the period in which the call began, which is known when the call has ended.
+        Lambda counts an error in the period in which the call began, which is known when the call has ended.
         """
-        periods = self.alarm.period_seconds * (self.alarm.datapoints + 1)
-        return int(periods + self.settings["MetricDelaySeconds"] + timeout_seconds + PAUSING_SECONDS)
+        return int(self.alarm.seconds + self.settings["MetricDelaySeconds"] + timeout_seconds + PAUSING_SECONDS)
 
 
 Rule = Callable[[Pipeline, Plan], Iterator[Finding]]

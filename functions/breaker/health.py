@@ -28,12 +28,21 @@ class Counts:
         Invocations of the function, and those that ended in an error. A partial batch failure is no error there.
     messages, failed_messages
         Messages the mapping handed over, and those that failed; 0 unless the mapping publishes its own metrics.
+    timed_calls, milliseconds
+        Calls whose duration is known, and how long they took together.
     """
 
     calls: int = 0
     failed_calls: int = 0
     messages: int = 0
     failed_messages: int = 0
+    timed_calls: int = 0
+    milliseconds: int = 0
+
+    @property
+    def seconds(self) -> float:
+        """What a call took on average, 0 where no duration is known."""
+        return self.milliseconds / self.timed_calls / 1000 if self.timed_calls else 0
 
     def __add__(self, other: "Counts") -> "Counts":
         return Counts(
@@ -41,6 +50,8 @@ class Counts:
             self.failed_calls + other.failed_calls,
             self.messages + other.messages,
             self.failed_messages + other.failed_messages,
+            self.timed_calls + other.timed_calls,
+            self.milliseconds + other.milliseconds,
         )
 
 
@@ -57,18 +68,34 @@ class HealthRule:
     settle_seconds
         How long after its end a period may still change: the metric's delay, and the target's timeout, because Lambda
         counts an error in the minute in which the call began.
+    slow_seconds
+        A period is bad, too, if its calls took longer than this on average and were enough; 0 for no bound.
     """
 
     percent: float
     minimum: int
     period_seconds: int
     settle_seconds: int
+    slow_seconds: float = 0
 
     def is_bad(self, counts: Counts) -> bool:
-        """True when enough failed, of enough."""
-        return self._too_many(counts.failed_calls, counts.calls) or self._too_many(
-            counts.failed_messages, counts.messages
-        )
+        """True when enough failed, of enough, or enough were too slow."""
+        return self._failed(counts) or self.is_slow(counts)
+
+    def is_slow(self, counts: Counts) -> bool:
+        """True when the calls took too long on average, and were enough."""
+        return 0 < self.slow_seconds < counts.seconds and counts.calls >= self.minimum
+
+    def reason(self, counts: Counts, when: str) -> str:
+        """Say in one line what the counts show."""
+        if self.is_slow(counts) and not self._failed(counts):
+            return (
+                f"{counts.calls} calls took {counts.seconds:.3g} s on average {when};"
+                f" the bound is {self.slow_seconds:g} s"
+            )
+        if counts.messages:
+            return f"{counts.failed_messages} of {counts.messages} messages failed {when}"
+        return f"{counts.failed_calls} of {counts.calls} calls failed {when}"
 
     def first_period(self, began: float) -> int:
         """Return the begin of the first whole period after `began`, epoch seconds."""
@@ -81,6 +108,11 @@ class HealthRule:
     def complete_periods(self, began: float, now: float) -> int:
         """Return how many of them cannot change any more."""
         return self.ended_periods(began, now - self.settle_seconds)
+
+    def _failed(self, counts: Counts) -> bool:
+        return self._too_many(counts.failed_calls, counts.calls) or self._too_many(
+            counts.failed_messages, counts.messages
+        )
 
     def _too_many(self, failed: int, of: int) -> bool:
         return of >= self.minimum and 100 * failed >= self.percent * of
@@ -123,24 +155,18 @@ def judge(
         if begin + rule.period_seconds > now:
             continue
         if rule.is_bad(counts):
-            return Judgement(Health.BAD, _line(counts, "in one period"))
+            return Judgement(Health.BAD, rule.reason(counts, "in one period"))
         if success_needed and _only_failures(counts):
-            return Judgement(Health.BAD, _line(counts, "in one period, and none succeeded"))
+            return Judgement(Health.BAD, rule.reason(counts, "in one period, and none succeeded"))
     complete = rule.complete_periods(began, now)
     if complete < enough_periods:
         return Judgement(Health.UNDECIDED, f"{complete} of {enough_periods} metric periods are complete")
     total = sum(seen.values(), Counts())
     if rule.is_bad(total):
-        return Judgement(Health.BAD, _line(total, "since the last step"))
-    return Judgement(Health.GOOD, _line(total, "since the last step"), succeeded=total.calls > total.failed_calls)
+        return Judgement(Health.BAD, rule.reason(total, "since the last step"))
+    return Judgement(Health.GOOD, rule.reason(total, "since the last step"), succeeded=total.calls > total.failed_calls)
 
 
 def _only_failures(counts: Counts) -> bool:
     calls_failed = counts.failed_calls > 0 and counts.failed_calls >= counts.calls
     return calls_failed or (counts.failed_messages > 0 and counts.failed_messages >= counts.messages)
-
-
-def _line(counts: Counts, when: str) -> str:
-    if counts.messages:
-        return f"{counts.failed_messages} of {counts.messages} messages failed {when}"
-    return f"{counts.failed_calls} of {counts.calls} calls failed {when}"

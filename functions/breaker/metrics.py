@@ -31,6 +31,7 @@ def health_rule(circuit: Circuit) -> HealthRule:
         minimum=settings["MinimumInvocations"],
         period_seconds=settings["MetricPeriodSeconds"],
         settle_seconds=settings["MetricDelaySeconds"] + circuit.target_timeout_seconds,
+        slow_seconds=settings["SlowTargetSeconds"],
     )
 
 
@@ -53,7 +54,7 @@ class Metrics:
         """Return what each whole period counted that began after `began` and has ended, by its begin.
 
         Calls are counted by the function as a whole, as the built-in alarm counts them. Messages are counted where the
-        mapping publishes EventCount metrics.
+        mapping publishes EventCount metrics, durations where the circuit has a bound for them.
         """
         rule = health_rule(self.circuit)
         ended = rule.ended_periods(began, now)
@@ -62,16 +63,18 @@ class Metrics:
         first = rule.first_period(began)
         function = {"FunctionName": self.circuit.target.split(":")[6]}
         mapping = {"EventSourceMappingUUID": self.circuit.mapping_id}
-        values = self._read(
-            [
-                _query("calls", "AWS/Lambda", "Invocations", function, rule.period_seconds),
-                _query("failed_calls", "AWS/Lambda", "Errors", function, rule.period_seconds),
-                _query("messages", "AWS/Lambda", "InvokedEventCount", mapping, rule.period_seconds),
-                _query("failed_messages", "AWS/Lambda", "FailedInvokeEventCount", mapping, rule.period_seconds),
-            ],
-            first,
-            first + ended * rule.period_seconds,
-        )
+        queries = [
+            _query("calls", "AWS/Lambda", "Invocations", function, rule.period_seconds),
+            _query("failed_calls", "AWS/Lambda", "Errors", function, rule.period_seconds),
+            _query("messages", "AWS/Lambda", "InvokedEventCount", mapping, rule.period_seconds),
+            _query("failed_messages", "AWS/Lambda", "FailedInvokeEventCount", mapping, rule.period_seconds),
+        ]
+        if rule.slow_seconds:
+            queries += [
+                _query("timed_calls", "AWS/Lambda", "Duration", function, rule.period_seconds, "SampleCount"),
+                _query("milliseconds", "AWS/Lambda", "Duration", function, rule.period_seconds),
+            ]
+        values = self._read(queries, first, first + ended * rule.period_seconds)
         begins = {begin for series in values.values() for begin in series}
         return {
             begin: Counts(**{name: round(series.get(begin, 0)) for name, series in values.items()}) for begin in begins

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from breaker import clock, source_queue
-from breaker.alarm import alarm_state
+from breaker.alarm import most_urgent_state
 from breaker.circuit_table import REMOVAL_PREFIX, Record
 from breaker.mapping import read_mapping
 from breaker.metrics import Metrics
@@ -38,7 +38,7 @@ def observe(
     is_execution = record.owner and not record.owner.startswith(REMOVAL_PREFIX)
     return Figures(
         mapping=read_mapping(functions, record.circuit.mapping_id).state,
-        alarm=alarm_state(cloudwatch, record.circuit.settings["AlarmName"]) or "",
+        alarm=most_urgent_state(cloudwatch, record.circuit.settings["AlarmNames"]) or "",
         owner=execution_status(stepfunctions, record.owner) if is_execution else "",
         visible=depth.visible,
         hidden=depth.hidden,

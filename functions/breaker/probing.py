@@ -24,7 +24,7 @@ from breaker.holding import (
 )
 from breaker.lambda_record import record_of
 from breaker.state_document import Circuit
-from breaker.target import try_message
+from breaker.target import Answer, try_message
 from breaker.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -49,11 +49,14 @@ class Try:
         Messages received for it, those that the mapping would drop included.
     held
         The messages that stay hidden.
+    slow
+        True where the target took longer than the circuit's bound.
     """
 
     verdict: Verdict | None
     receives: int
     held: list[HeldMessage]
+    slow: bool = False
 
     @property
     def looked_everywhere(self) -> bool:
@@ -95,25 +98,26 @@ class Prober:
         receives = received + len({message.message_id for message in held if message.filtered} - known)
         if message is None or record is None:
             return Try(None, receives, self.keep_hidden(held))
-        verdict = self.try_record(message, record)
+        answer = self.try_record(message, record)
         others = [other for other in held if other.message_id != message.message_id]
-        if not verdict.processed:
+        if not answer.verdict.processed:
             message = replace(message, tries=message.tries + 1, last_tried=int(clock.now().timestamp()))
             self.table.hold(self.circuit.name, message, owner=self.owner)
             others.append(message)
-        return Try(verdict, receives, self.keep_hidden(others))
+        slow = answer.is_slow(self.circuit.settings["SlowTargetSeconds"])
+        return Try(answer.verdict, receives, self.keep_hidden(others), slow)
 
     def try_held(self, message: HeldMessage) -> Verdict | None:
         """Try a held message once more and delete it if it is processed. None where its content is not stored."""
         record = self._stored_record(message)
-        return self.try_record(message, record) if record is not None else None
+        return self.try_record(message, record).verdict if record is not None else None
 
-    def try_record(self, message: HeldMessage, record: dict[str, Any]) -> Verdict:
-        """Try a held message whose content is at hand and delete it if it is processed."""
-        verdict = try_message(self.invoker, self.circuit, record)
-        if verdict.processed:
+    def try_record(self, message: HeldMessage, record: dict[str, Any]) -> Answer:
+        """Try a held message whose content is at hand and delete it if it is processed, however long that took."""
+        answer = try_message(self.invoker, self.circuit, record)
+        if answer.verdict.processed:
             self._settle_processed(message)
-        return verdict
+        return answer
 
     def hold(self, received: dict[str, Any]) -> tuple[HeldMessage, dict[str, Any]]:
         """Write a message that was just received into the table, and return it with its Lambda record."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from aws_lambda_powertools import Logger
 
 from breaker import clock, source_queue
-from breaker.alarm import alarm_state
+from breaker.alarm import any_rings
 from breaker.announcements import Announcement, Change, announce
 from breaker.changes import change_circuit
 from breaker.circuit_table import (
@@ -166,9 +166,9 @@ class Reconciler:
         )
 
     def _trip_if_errors_go_on(self, record: Record) -> Finding:
-        """Open a circuit whose alarm rings, but whose change to ALARM is over or was lost."""
+        """Open a circuit one of whose alarms rings, but whose change to ALARM is over or was lost."""
         settings, now = record.circuit.settings, clock.now().timestamp()
-        if settings["Mode"] != "ACTIVE" or alarm_state(self.cloudwatch, settings["AlarmName"]) != "ALARM":
+        if settings["Mode"] != "ACTIVE" or not any_rings(self.cloudwatch, settings["AlarmNames"]):
             return Finding.NOTHING
         rule = health_rule(record.circuit)
         # What was before the last incident's end is that incident's, and what is older than need be tells nothing new.

@@ -44,9 +44,10 @@ class Inspector:
             queue_arn=settings["QueueArn"],
             mapping_id=settings["MappingId"],
         )
-        alarm = self.alarm_timing(settings["AlarmName"])
+        alarms = [self.alarm_timing(name) for name in settings["AlarmNames"]]
         pipeline = facts_of(parts, named_as=settings["TargetFunction"])
-        judge_pipeline(pipeline, settings, alarm)
+        # The slowest: which of them rings first depends on how the target fails.
+        judge_pipeline(pipeline, settings, max(alarms, key=lambda alarm: alarm.seconds))
         return Circuit(
             name=settings["CircuitName"],
             target=parts.target,
@@ -73,7 +74,7 @@ class Inspector:
         """
         timing = read_alarm_timing(self.alarms, name)
         if timing is None:
-            raise InvalidSetting(f"AlarmName: {name!r} must be a metric alarm of this account and Region")
+            raise InvalidSetting(f"AlarmNames: {name!r} must be a metric alarm of this account and Region")
         return timing
 
     def _url_to_redrive_from(self, settings: dict[str, Any], pipeline: Pipeline) -> str:

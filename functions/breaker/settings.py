@@ -37,9 +37,11 @@ def read_settings(properties: Mapping[str, Any]) -> dict[str, Any]:
     try:
         checked = validate(event=typed, schema=SCHEMA)
     except SchemaValidationError as error:
-        field = str(error.name or "").rpartition(".")[2]
+        # The name of an item of a list ends in its place, which stays in what is said of it.
+        place = str(error.name or "").rpartition(".")[2]
+        field = place.partition("[")[0]
         rule = str(error.validation_message or "").replace(f"{error.name} ", "", 1)
-        raise InvalidSetting(f"{field}: {error.value!r} {rule}. {_PROPERTIES[field]['description']}") from None
+        raise InvalidSetting(f"{place}: {error.value!r} {rule}. {_PROPERTIES[field]['description']}") from None
     assert isinstance(checked, dict)
     try:
         read_steps(checked["RampConcurrency"])

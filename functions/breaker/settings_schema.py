@@ -10,8 +10,15 @@ SCHEMA: dict[str, Any] = json.loads(Path(__file__).with_name("settings.schema.js
 
 
 def complete(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings with the defaults of what a release before this one did not know."""
-    return {**_defaults(), **settings}
+    """Return the settings as this release knows them: with the defaults of what an earlier one did not know.
+
+    An earlier one knew a single alarm, by the name AlarmName.
+    """
+    completed = {**_defaults(), **settings}
+    if "AlarmName" in completed:
+        completed.setdefault("AlarmNames", [completed["AlarmName"]])
+        del completed["AlarmName"]
+    return completed
 
 
 @cache

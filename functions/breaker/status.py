@@ -22,7 +22,7 @@ class Figures:
     mapping
         The mapping's state in Lambda's words.
     alarm
-        The state of the circuit's alarm in CloudWatch's words, "" where there is none of its name.
+        The most urgent state of the circuit's alarms in CloudWatch's words, "" where there are none of their names.
     owner
         The status of the owning execution in Step Functions' words, "" where there is none.
     visible, hidden, delayed

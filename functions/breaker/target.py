@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
@@ -13,6 +14,7 @@ from botocore.exceptions import (
     ResponseStreamingError,
 )
 
+from breaker import clock
 from breaker.lambda_record import batch_event
 from breaker.state_document import Circuit
 from breaker.verdict import Invocation, Verdict, judge
@@ -29,16 +31,40 @@ _OURS_TO_MEND = {"AccessDeniedException", "UnrecognizedClientException", "Expire
 _ANSWER_LOST = (ReadTimeoutError, ConnectionClosedError, ResponseStreamingError, IncompleteReadError)
 
 
-def try_message(client: "LambdaClient", circuit: Circuit, record: Mapping[str, Any]) -> Verdict:
-    """Invoke the target with the message and judge the answer.
+@dataclass(frozen=True)
+class Answer:
+    """What the target made of a message.
 
-    The answer is not logged or returned: it may hold the message's content.
+    Attributes
+    ----------
+    seconds
+        How long it took, the way there and back and a cold start included.
+    """
+
+    verdict: Verdict
+    seconds: float = 0
+
+    def is_slow(self, bound: float) -> bool:
+        """True when it took longer than `bound` seconds, 0 for no bound."""
+        return 0 < bound < self.seconds
+
+
+def try_message(client: "LambdaClient", circuit: Circuit, record: Mapping[str, Any]) -> Answer:
+    """Invoke the target with the message, judge what it answers and take the time.
+
+    What it answers is not logged or returned: it may hold the message's content.
 
     Raises
     ------
     botocore.exceptions.ClientError
         The breaker may not invoke the target.
     """
+    began = clock.monotonic()
+    verdict = _verdict(client, circuit, record)
+    return Answer(verdict, clock.monotonic() - began)
+
+
+def _verdict(client: "LambdaClient", circuit: Circuit, record: Mapping[str, Any]) -> Verdict:
     try:
         answer = client.invoke(
             FunctionName=circuit.target,

@@ -133,7 +133,7 @@ def test_pipeline_attached_with_two_parameters_loses_nothing_in_an_outage(attach
         ({"QueueName": "{shop.QueueName}"}, "TargetFunction: '.*': no event source mapping joins"),
         ({"MappingId": "{shop.MappingId}"}, "MappingId: '.*' must be the id of an event source mapping that joins"),
         ({"DeadLetterQueueName": "{shop.DeadLetterQueueName}"}, "DeadLetterQueueArn: '.*' must be where .* moves"),
-        ({"AlarmName": "no-such-alarm"}, "AlarmName: 'no-such-alarm' must be a metric alarm"),
+        ({"AlarmName": "no-such-alarm"}, "AlarmNames: 'no-such-alarm' must be a metric alarm"),
         ({"CircuitName": "orders"}, "CircuitName: 'orders' must not be a circuit of another stack"),
         (
             {"TargetFunction": "{shop.FunctionName}", "QueueName": "{shop.QueueName}"},

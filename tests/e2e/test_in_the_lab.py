@@ -217,6 +217,29 @@ def test_commands_by_hand_open_hold_close_and_tell(lab: Lab) -> None:
     lab.client("stepfunctions").stop_execution(executionArn=first)
 
 
+def test_an_event_from_code_makes_the_disable_call_within_two_seconds(lab: Lab) -> None:
+    states, machine = lab.client("stepfunctions"), lab.stack.resources["CircuitBreaker"]
+    known = {each["executionArn"] for each in states.list_executions(stateMachineArn=machine)["executions"]}
+    detail = {"circuit": lab.places.circuit, "reason": "a customer's secret"}
+    entry = {"Source": "shop.orders", "DetailType": "Circuit Trip Requested", "Detail": json.dumps(detail)}
+    other = {**entry, "Detail": json.dumps({"circuit": "another"})}
+    put = time.time()
+    assert lab.client("events").put_events(Entries=[entry, other])["FailedEntryCount"] == 0
+    until(lambda: lab.mapping_state() == "Disabled")
+
+    new = {each["executionArn"] for each in states.list_executions(stateMachineArn=machine)["executions"]} - known
+    (execution,) = new
+    assert "secret" not in states.describe_execution(executionArn=execution)["input"]
+    events = states.get_execution_history(executionArn=execution)["events"]
+    (opened,) = [e for e in events if e.get("stateExitedEventDetails", {}).get("name") == "OpenCircuit"]
+    # On the wall: neither EventBridge nor the functions are scaled.
+    assert opened["timestamp"].timestamp() - put < 2
+
+    until(lambda: own_record(lab).get("state") == "OPEN")
+    lab.client("lambda").update_event_source_mapping(UUID=lab.places.mapping_id, Enabled=True)
+    assert json.loads(ended(lab, execution)["output"])["outcome"] == "OVERRIDDEN"
+
+
 def test_a_refused_start_fails_by_name_and_leaves_the_mapping_alone(lab: Lab) -> None:
     unknown = ended(lab, start(lab, lab.stack, {"circuit": "nobody", "command": "OPEN", "reason": "a test"}))
 
@@ -226,7 +249,7 @@ def test_a_refused_start_fails_by_name_and_leaves_the_mapping_alone(lab: Lab) ->
 
 
 def test_a_registration_that_cannot_work_fails_the_stack_with_its_reason(lab: Lab) -> None:
-    with pytest.raises(DeploymentFailed, match="AlarmName: 'no-such-alarm' must be a metric alarm"):
+    with pytest.raises(DeploymentFailed, match="AlarmNames: 'no-such-alarm' must be a metric alarm"):
         deploy(lab, "refused", AlarmName="no-such-alarm")
 
     assert lab.mapping_state() == "Enabled"

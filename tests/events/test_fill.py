@@ -68,7 +68,7 @@ def test_fill_prints_the_event_with_the_stacks_names(stack: str, capsys: pytest.
     assert circuit["queue_url"].startswith("https://sqs.us-east-1.amazonaws.com/123456789012/")
     assert circuit["queue_arn"] == f"arn:aws:sqs:us-east-1:123456789012:{circuit['queue_url'].rsplit('/', 1)[1]}"
     # The output, not the empty parameter of the same name.
-    assert circuit["settings"]["AlarmName"] == "orders-error-rate"
+    assert circuit["settings"]["AlarmNames"] == ["orders-error-rate"]
     assert circuit["settings"]["FirstProbeSeconds"] == 30
     assert datetime.now(UTC) - datetime.fromisoformat(event["trip"]["at"]) < timedelta(minutes=5)
 

@@ -7,7 +7,7 @@ import pytest
 
 from breaker import clock
 from breaker.errors import InvalidTrip, StaleTrip, UnknownCircuit
-from tests.functions.world import ALARM, MACHINE_ARN, World
+from tests.functions.world import ALARM, MACHINE_ARN, TABLE, World
 
 EXECUTION = "arn:aws:states:us-east-1:123456789012:execution:CircuitBreaker:first"
 BY_HAND = {"circuit": "orders", "command": "OPEN", "reason": "maintenance"}
@@ -105,7 +105,9 @@ def test_load_circuit_unknown_circuit_is_refused(world: World) -> None:
 def test_load_circuit_another_alarm_is_refused(world: World) -> None:
     world.make_alarm("payments-errors")
     world.set_alarm("ALARM", "payments-errors")
-    with pytest.raises(InvalidTrip, match=f"alarmName: 'payments-errors' must be the circuit's alarm, '{ALARM}'"):
+    with pytest.raises(
+        InvalidTrip, match=rf"alarmName: 'payments-errors' must be one of the circuit's alarms, \['{ALARM}'\]"
+    ):
         load(world, alarm_start("payments-errors"))
 
 
@@ -114,6 +116,41 @@ def test_load_circuit_alarm_that_has_left_alarm_is_stale(world: World, state: st
     world.set_alarm(state)
     with pytest.raises(StaleTrip, match=f"alarmName: '{ALARM}' is {state} now; it must be in ALARM"):
         load(world, alarm_start())
+
+
+def several_alarms(world: World, **states: str) -> None:
+    """Register the circuit with an alarm for each name, in the state given."""
+    for name, state in states.items():
+        world.make_alarm(name)
+        world.set_alarm(state, name)
+    world.register(AlarmNames=[*states])
+
+
+@pytest.mark.parametrize("name", ["errors", "slow"])
+def test_load_circuit_each_of_the_circuits_alarms_trips(world: World, name: str) -> None:
+    several_alarms(world, **{"errors": "OK", "slow": "OK"} | {name: "ALARM"})
+    assert load(world, alarm_start(name))["trip"]["reason"] == f"alarm {name} is in ALARM"
+
+
+def test_load_circuit_alarm_that_has_left_alarm_is_stale_only_if_no_other_rings(world: World) -> None:
+    several_alarms(world, errors="ALARM", slow="OK")
+    assert load(world, alarm_start("slow"))["trip"]["kind"] == "ALARM"
+    world.set_alarm("OK", "errors")
+    with pytest.raises(StaleTrip, match="it must be in ALARM, or another of the circuit's alarms"):
+        load(world, alarm_start("slow"))
+
+
+def test_load_circuit_registered_by_the_release_before_takes_its_one_alarm(world: World) -> None:
+    world.dynamodb.update_item(
+        TableName=TABLE,
+        Key={"pk": {"S": "CIRCUIT#orders"}, "sk": {"S": "CIRCUIT"}},
+        UpdateExpression="SET circuit.settings.AlarmName = :name REMOVE circuit.settings.AlarmNames,"
+        " circuit.settings.SlowTargetSeconds",
+        ExpressionAttributeValues={":name": {"S": ALARM}},
+    )
+    settings = load(world, alarm_start())["circuit"]["settings"]
+    assert (settings["AlarmNames"], settings["SlowTargetSeconds"]) == ([ALARM], 0)
+    assert "AlarmName" not in settings
 
 
 def test_load_circuit_alarm_that_is_gone_is_stale(world: World) -> None:

@@ -14,6 +14,7 @@ from breaker import clients
 from breaker.circuit_table import CircuitState
 from breaker.holding import MAX_HOLD_SECONDS
 from tests.functions.world import (
+    ALARM,
     LambdaRefusal,
     TargetTimedOut,
     World,
@@ -67,13 +68,68 @@ def test_probe_target_processed_while_the_alarm_is_on_is_believed_after_three_in
         document["probe"] = probe(world, document)
         assert document["probe"] == {
             "outcome": "CONFIRMING",
-            "reason": "the target answered PROCESSED to a message; the alarm is still in ALARM",
+            "reason": "the target answered PROCESSED to a message; an alarm is still in ALARM",
             "at": document["probe"]["at"],
         }
         document["schedule"] = world.run("schedule_next_probe", document)
     assert probe(world, document)["outcome"] == "HEALED"
     assert world.messages() == []
     assert counters(world) == {"probes": 3, "receives": 3, "processed_by_breaker": 3}
+
+
+def test_probe_target_any_of_the_circuits_alarms_keeps_one_message_from_being_enough(world: World) -> None:
+    world.make_alarm("slow")
+    world.register(AlarmNames=[ALARM, "slow"])
+    world.send("one")
+    world.send("two")
+    document = world.open()
+    world.set_alarm("OK", "slow")
+    assert probe(world, document)["outcome"] == "HEALED"
+    world.set_alarm("ALARM", "slow")
+    assert probe(world, document)["outcome"] == "CONFIRMING"
+
+
+def taking(world: World, seconds: float, answer: Any = processing) -> Any:
+    """Return a target that takes its time."""
+
+    def target(event: dict[str, Any]) -> Any:
+        world.wait(seconds)
+        return answer(event)
+
+    return target
+
+
+def test_probe_target_processed_too_slowly_deletes_the_message_and_does_not_heal(world: World) -> None:
+    world.register(SlowTargetSeconds=2.5)
+    world.send()
+    document = world.open()
+    world.target = taking(world, 2.6)
+    assert probe(world, document) == {
+        "outcome": "FAILED",
+        "reason": "the target answered PROCESSED to a message, but took longer than 2.5 s",
+    }
+    assert world.messages() == []
+    assert world.held() == []
+    assert counters(world) == {"probes": 1, "failed_probes": 1, "receives": 1, "processed_by_breaker": 1}
+
+
+@pytest.mark.parametrize(("bound", "seconds"), [(2.5, 2.5), (0, 29)])
+def test_probe_target_processed_within_the_bound_heals(world: World, bound: float, seconds: float) -> None:
+    world.register(SlowTargetSeconds=bound)
+    world.send()
+    document = world.open()
+    world.target = taking(world, seconds)
+    assert probe(world, document)["outcome"] == "HEALED"
+
+
+def test_probe_target_failed_slowly_stays_a_failure(world: World) -> None:
+    world.register(SlowTargetSeconds=2)
+    message = world.send()
+    document = world.open()
+    world.target = taking(world, 20, failing)
+    assert probe(world, document)["reason"] == "the target answered FUNCTION_ERROR to a message"
+    assert world.message(message) is not None
+    assert counters(world)["failed_probes"] == 1
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from moto.awslambda.models import EventSourceMapping
 from breaker import clock
 from breaker.circuit_table import CircuitState
 from breaker.settings import SCHEMA
-from tests.functions.world import ACCOUNT, CIRCUIT, STACK_ID, World, failing, log_to
+from tests.functions.world import ACCOUNT, ALARM, CIRCUIT, STACK_ID, World, failing, log_to
 
 OTHER_STACK = STACK_ID.replace("shop", "warehouse")
 
@@ -231,7 +231,11 @@ def test_register_fifo_without_rejitter_is_accepted(make_world: Callable[..., Wo
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"AlarmName": None}, "AlarmName: missing; The CloudWatch alarm whose change to ALARM opens the circuit."),
+        (
+            {"AlarmNames": None},
+            "AlarmNames: missing; The CloudWatch alarms, one to five, any of which opens the circuit ",
+        ),
+        ({"AlarmNames": [""]}, "AlarmNames[0]: '' must be longer than or equal to 1 characters. The CloudWatch "),
         ({"Colour": "red"}, "Colour: 'red' is not a setting; known are CircuitName, Mode, "),
         ({"MaxProbes": "many"}, "MaxProbes: 'many' must be of type integer. "),
         ({"FirstProbeSeconds": "0"}, "FirstProbeSeconds: 0 must be bigger than or equal to 1. "),
@@ -261,8 +265,8 @@ def test_register_fifo_without_rejitter_is_accepted(make_world: Callable[..., Wo
             "MappingId: '99999999-2222-3333-4444-555555555555' must be the id of an event source mapping that joins ",
         ),
         (
-            {"AlarmName": "no-such-alarm"},
-            "AlarmName: 'no-such-alarm' must be a metric alarm of this account and Region",
+            {"AlarmNames": [ALARM, "no-such-alarm"]},
+            "AlarmNames: 'no-such-alarm' must be a metric alarm of this account and Region",
         ),
     ],
 )
@@ -398,7 +402,7 @@ def test_register_pipeline_that_works_badly_is_logged_with_what_it_means_and_wha
 def test_register_findings_follow_the_alarms_own_timing(world: World, ask: Ask) -> None:
     assert "receives-left" in logged_by(ask)
     world.make_alarm("slow", Period=300, EvaluationPeriods=3, DatapointsToAlarm=3)
-    assert "8 can fail" in logged_by(ask, AlarmName="slow")["receives-used-up"]["message"]
+    assert "8 can fail" in logged_by(ask, AlarmNames=["slow"])["receives-used-up"]["message"]
 
 
 def test_register_other_consumer_of_the_queue_is_logged(world: World, ask: Ask) -> None:
@@ -638,7 +642,7 @@ def test_register_delete_twice_succeeds(world: World, ask: Ask) -> None:
 
 def test_register_delete_ignores_settings_that_are_wrong_by_now(world: World, ask: Ask) -> None:
     ask()
-    assert ask("Delete", Colour="red", AlarmName=None)["Status"] == "SUCCESS"
+    assert ask("Delete", Colour="red", AlarmNames=None)["Status"] == "SUCCESS"
     assert world.items() == []
 
 

@@ -373,11 +373,11 @@ class World:
             "TargetFunction": self.target_arn,
             "QueueArn": self.queue_arn,
             "MappingId": self.mapping_id,
-            "AlarmName": ALARM,
+            "AlarmNames": [ALARM],
             **changes,
         }
         return {
-            name: value if isinstance(value, str) else json.dumps(value)
+            name: value if isinstance(value, str | list) else json.dumps(value)
             for name, value in settings.items()
             if value is not None
         }
@@ -512,6 +512,7 @@ def new_world(**build: Any) -> Iterator[World]:
     describe_mapping = EventSourceMapping.get_configuration
     patches: list[tuple[Any, str, Any]] = [
         (clock, "now", lambda: world.now),
+        (clock, "monotonic", lambda: world.now.timestamp()),
         (clock, "sleep", world.wait),
         (sqs_models, "unix_time", lambda: world.now.timestamp()),
         (sqs_models, "unix_time_millis", lambda: world.now.timestamp() * 1000),

@@ -12,11 +12,14 @@ from lab.emulated_cloud import (
     accept_signatures_for,
     alarm_names,
     authorize_alarms_by_name,
+    authorize_events_by_what_they_say,
     exception_name,
+    keep_metrics_config,
     leave_schedules_to_the_lab,
     let_mappings_take_time,
     name_actions_as_aws_does,
     publish_metrics_of_mappings,
+    take_metric_math_alarms,
 )
 
 FUNCTION = {"config": {"FunctionName": "orders"}}
@@ -31,26 +34,27 @@ def lambda_service(answer, *, publishes_itself=False):
         _emit_lambda_metrics=lambda name, **values: published.append((name, values["error"], values["throttle"])),
     )
 
-    def run_batch(mapping, function, event):
+    def run_batch(mapping, function, event, batch):
         service._execute_function(function, event)
         if publishes_itself:
             service._emit_lambda_metrics("orders", error=False, throttle=False)
 
     service._run_sqs_batch = run_batch
-    publish_metrics_of_mappings(service)
+    service.counted = []
+    publish_metrics_of_mappings(service, lambda *values: service.counted.append(values))
     return service
 
 
 @pytest.mark.parametrize(("answer", "failed"), [({"error": True}, True), ({"body": {}}, False)])
 def test_batch_of_a_mapping_publishes_one_invocation(answer, failed):
     service = lambda_service(answer)
-    service._run_sqs_batch({}, FUNCTION, {})
+    service._run_sqs_batch({}, FUNCTION, {}, [])
     assert service.published == [("orders", failed, False)]
 
 
 def test_batch_whose_metrics_were_published_is_not_counted_twice():
     service = lambda_service({}, publishes_itself=True)
-    service._run_sqs_batch({}, FUNCTION, {})
+    service._run_sqs_batch({}, FUNCTION, {}, [])
     assert len(service.published) == 1
 
 
@@ -62,7 +66,87 @@ def test_call_outside_a_batch_is_left_alone():
 
 def test_ministack_without_the_wrapped_functions_is_refused():
     with pytest.raises(SystemExit, match="_run_sqs_batch"):
-        publish_metrics_of_mappings(SimpleNamespace())
+        publish_metrics_of_mappings(SimpleNamespace(), print)
+
+
+MAPPING = {
+    "UUID": "m",
+    "MetricsConfig": {"Metrics": ["EventCount"]},
+    "FunctionResponseTypes": ["ReportBatchItemFailures"],
+}
+EVENT = {"Records": [{"messageId": "one"}, {"messageId": "two"}, {"messageId": "three"}]}
+PARTLY = {"batchItemFailures": [{"itemIdentifier": "two"}, {"itemIdentifier": "unknown"}]}
+
+
+@pytest.mark.parametrize(
+    ("answer", "failed"),
+    [
+        ({"body": {"batchItemFailures": []}}, 0),
+        ({"body": None}, 0),
+        ({"body": PARTLY}, 1),
+        ({"body": json.dumps(PARTLY)}, 1),
+        ({"error": True, "body": {"errorType": "Late"}}, 3),
+        ({"throttle": True}, 3),
+    ],
+)
+def test_batch_of_a_mapping_that_publishes_event_counts_counts_its_messages(answer, failed):
+    service = lambda_service(answer)
+    service._run_sqs_batch(MAPPING, FUNCTION, EVENT, [])
+    dimensions = {"EventSourceMappingUUID": "m"}
+    assert service.counted == [
+        ("AWS/Lambda", "InvokedEventCount", 3, "Count", dimensions),
+        ("AWS/Lambda", "FailedInvokeEventCount", failed, "Count", dimensions),
+    ]
+
+
+def test_batch_counts_no_named_failures_without_report_batch_item_failures():
+    service = lambda_service({"body": PARTLY})
+    service._run_sqs_batch({**MAPPING, "FunctionResponseTypes": []}, FUNCTION, EVENT, [])
+    assert [values[2] for values in service.counted] == [3, 0]
+
+
+def test_batch_of_a_mapping_without_event_counts_counts_nothing():
+    service = lambda_service({"body": {}})
+    service._run_sqs_batch({"UUID": "m"}, FUNCTION, EVENT, [])
+    assert service.counted == []
+
+
+def test_mapping_keeps_its_metrics_config_however_it_is_made():
+    config = {"Metrics": ["EventCount"]}
+    known = {}
+
+    def make(name, wanted):
+        known[name] = {"UUID": name}
+        return 202, {}, json.dumps(known[name]).encode()
+
+    service = SimpleNamespace(
+        _esms=known,
+        _create_esm=lambda request: make("by-call", request),
+        _update_esm=lambda name, request: (200, {}, b"{}") if name in known else (404, {}, b"{}"),
+    )
+    handlers = {
+        "create": lambda logical_id, properties, stack: (make(logical_id, properties) and logical_id, {}),
+        "update": lambda physical_id, old, new, stack: (physical_id, {}),
+    }
+    resources = {"AWS::Lambda::EventSourceMapping": handlers}
+    keep_metrics_config(service, resources)
+
+    service._create_esm({"MetricsConfig": config})
+    handlers["create"]("by-stack", {"MetricsConfig": config}, "stack")
+    assert known["by-call"]["MetricsConfig"] == known["by-stack"]["MetricsConfig"] == config
+    handlers["update"]("by-stack", {}, {"MetricsConfig": {}}, "stack")
+    service._update_esm("by-call", {"MetricsConfig": {}})
+    assert known["by-call"]["MetricsConfig"] == known["by-stack"]["MetricsConfig"] == {}
+    assert service._update_esm("nobody", {"MetricsConfig": config})[0] == 404
+
+
+def test_stack_may_have_an_alarm_on_metric_math():
+    provisioners = SimpleNamespace(_cw_metric_alarm_record=lambda name, properties: (name, properties))
+    take_metric_math_alarms(provisioners)
+    plain = {"MetricName": "Errors", "Namespace": "AWS/Lambda"}
+    assert provisioners._cw_metric_alarm_record("plain", plain) == ("plain", plain)
+    _, record = provisioners._cw_metric_alarm_record("math", {"Metrics": [{"Id": "a"}], "Threshold": 1})
+    assert record == {"Threshold": 1, "Namespace": "Lab", "MetricName": "EvaluatedByTheLab"}
 
 
 @pytest.mark.parametrize(
@@ -100,6 +184,22 @@ def test_actions_are_named_as_aws_names_them():
     assert listing("lambda", "GET", "/2015-03-31/event-source-mappings/", {}, b"", {}) == (
         "lambda:ListEventSourceMappings"
     )
+
+
+def test_events_are_put_with_their_sources_and_detail_types_as_condition_keys():
+    asked = []
+    actions = SimpleNamespace(extract_resource_arn=lambda *request: "bus")
+    evaluator = SimpleNamespace(enforce=lambda key, action, **options: asked.append(options["service_context"]))
+    authorize_events_by_what_they_say(actions, evaluator)
+    entries = [{"Source": "shop", "DetailType": "Paid"}, {"Source": "shop", "DetailType": "Sent"}]
+
+    actions.extract_resource_arn("events", "POST", "/", {}, json.dumps({"Entries": entries}).encode())
+    evaluator.enforce("key", "events:PutEvents", service_context=None)
+    evaluator.enforce("key", "events:PutRule", service_context=None)
+    actions.extract_resource_arn("sqs", "POST", "/", {}, b"{}")
+    evaluator.enforce("key", "events:PutEvents", service_context={"other": 1})
+
+    assert asked == [{"events:source": ["shop"], "events:detail-type": ["Paid", "Sent"]}, None, {"other": 1}]
 
 
 def test_exception_name_is_the_class_of_the_last_traceback():

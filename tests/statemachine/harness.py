@@ -297,7 +297,7 @@ class World:
             "TargetFunction": TARGET,
             "QueueArn": self.queue_arn,
             "MappingId": self.mapping_id,
-            "AlarmName": ALARM,
+            "AlarmNames": [ALARM],
             "ProbeJitterPercent": 0,
         } | settings
         answer = self._ask("RegisterCircuit", "Circuit", properties, request)
@@ -322,7 +322,7 @@ class World:
                 "RequestId": f"request-{len(self.answers)}",
                 "ResourceType": "AWS::CloudFormation::CustomResource",
                 "LogicalResourceId": logical_id,
-                # CloudFormation hands every value over as a string.
+                # CloudFormation hands every value over as a string, and lists as lists of strings.
                 "ResourceProperties": {name: _as_cloudformation_does(value) for name, value in properties.items()},
             }
             if request != "Create":
@@ -521,6 +521,12 @@ class World:
         """Have CloudWatch count calls of the target that began now, beside those that the target gets here."""
         counted = {"Invocations": calls, "Errors": failed}
         self._publish("AWS/Lambda", {"FunctionName": TARGET}, counted, at=began)
+
+    def count_durations(self, seconds: float, calls: int) -> None:
+        """Have CloudWatch see how long calls of the target took that began now, and that none of them failed."""
+        self.count_calls(calls)
+        for _ in range(calls):
+            self._publish("AWS/Lambda", {"FunctionName": TARGET}, {"Duration": seconds * 1000})
 
     def count_messages(self, messages: int, *, failed: int = 0) -> None:
         """Have CloudWatch count messages of the mapping, as it does where the mapping publishes EventCount metrics."""
@@ -867,6 +873,8 @@ def build_world(
         stack.enter_context(unittest.mock.patch.dict(os.environ, environment))
         stack.enter_context(mock_aws(config=services))  # type: ignore[arg-type]
         clock = stack.enter_context(SimulatedClock(START))
+        # The real monotonic clock stands still beside this one.
+        stack.enter_context(unittest.mock.patch("breaker.clock.monotonic", side_effect=lambda: clock.now().timestamp()))
         cloud = EmulatedCloud(clock)
         stack.enter_context(put_right(cloud))
         world = World(clock, cloud, output)
@@ -895,6 +903,8 @@ def in_format_1(load_circuit: DeployedFunction) -> DeployedFunction:
         "MinimumInvocations",
         "Redrive",
         "RedrivePerSecond",
+        "SlowTargetSeconds",
+        "AlarmNames",
     }
     later = {"filters", "visibility_timeout_seconds", "dead_letter_queue_arn", "dead_letter_queue_url"}
 
@@ -902,6 +912,7 @@ def in_format_1(load_circuit: DeployedFunction) -> DeployedFunction:
         document = load_circuit.handler(event, context)
         circuit = document["circuit"]
         settings = {name: value for name, value in circuit["settings"].items() if name not in unknown}
+        settings["AlarmName"] = circuit["settings"]["AlarmNames"][0]
         older = {name: circuit[name] for name in circuit if name not in later}
         return document | {"format": 1, "circuit": older | {"settings": settings}}
 
@@ -948,7 +959,9 @@ def _handler_of(module: str) -> Callable[..., Any]:
     return handler
 
 
-def _as_cloudformation_does(value: Any) -> str:
+def _as_cloudformation_does(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_as_cloudformation_does(item) for item in value]
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -141,6 +141,7 @@ def resource_name(resource: Any) -> str:
     for part, name in (
         (":execution:", "execution"),
         (":alarm:", "alarm"),
+        ("Alarm', 'Arn'", "alarm"),
         ("event-bus/default", "event-bus/default"),
         ("Pipeline.MappingArn", "mapping"),
         ("Pipeline.TargetArn", "target"),

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from harness import CIRCUIT, World, after_failures, build_world, client, failing, healthy, until
+from harness import ALARM, CIRCUIT, World, after_failures, build_world, client, failing, healthy, until
 
 import schedule_next_probe
 from breaker import clients
@@ -198,6 +198,33 @@ def test_errors_that_go_on_with_the_alarm_in_alarm_trip() -> None:
         ended = world.finish(world.executions()[-1]).expect("SUCCEEDED", last="CircuitClosed")
         assert ended.output["cause"]["kind"] == "ERRORS_GO_ON"
         assert "10 of 10 calls failed" in ended.output["cause"]["reason"]
+
+
+def test_calls_that_stay_slow_trip_while_another_of_the_circuits_alarms_rings() -> None:
+    with reconciled(SlowTargetSeconds=2) as world:
+        client("cloudwatch").put_metric_alarm(
+            AlarmName="slow",
+            Namespace="Shop",
+            MetricName="slow",
+            Statistic="Sum",
+            Period=60,
+            EvaluationPeriods=1,
+            Threshold=1,
+            ComparisonOperator="GreaterThanOrEqualToThreshold",
+        )
+        assert world.register("Update", AlarmNames=[ALARM, "slow"], SlowTargetSeconds=2)["Status"] == "SUCCESS"
+        world.set_alarm("OK")
+        for _ in range(5):
+            world.count_durations(3, 6)
+            world.clock.sleep(60)
+        assert world.reconcile() == {CIRCUIT: "NOTHING"}
+        client("cloudwatch").set_alarm_state(AlarmName="slow", StateValue="ALARM", StateReason="by the test")
+        assert world.reconcile() == {CIRCUIT: "TRIPPED"}
+        world.clock.sleep(20)
+        assert world.reconcile() == {CIRCUIT: "OWNED"}
+        client("cloudwatch").set_alarm_state(AlarmName="slow", StateValue="OK", StateReason="by the test")
+        ended = world.finish(world.executions()[-1]).expect("SUCCEEDED", last="CircuitClosed")
+        assert "6 calls took 3 s on average" in ended.output["cause"]["reason"]
 
 
 @pytest.mark.parametrize("why", ["alarm is OK", "errors are old", "watching", "off", "mapping disabled by a person"])

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from harness import World, after_failures, build_world, client, failing, healthy, until
+from harness import ALARM, World, after_failures, build_world, client, failing, healthy, until
 
 import schedule_next_probe
 
@@ -103,6 +103,74 @@ def test_bad_step_is_paused_again_and_the_incident_goes_on(bad: int) -> None:
         assert len({detail["incident"] for detail in world.announcements()}) == 1
         numbers = [detail["sequence"] for detail in world.announcements()]
         assert numbers == sorted(set(numbers))
+
+
+@pytest.mark.parametrize(("seconds", "calls", "reopened"), [(2.6, 5, 1), (2.5, 5, 0), (9, 4, 0)])
+def test_step_whose_calls_are_slow_on_average_is_paused_again(seconds: float, calls: int, reopened: int) -> None:
+    with recovering(SlowTargetSeconds=2.5) as world:
+        world.send(6)
+        first = iter([True])
+
+        def begin_step() -> None:
+            if next(first, False):
+                world.clock.after(75, lambda: world.count_durations(seconds, calls))
+
+        world.cloud.when_enabled = begin_step
+        summary = world.run().expect("SUCCEEDED", last="CircuitClosed").output
+        assert summary["reopened"] == reopened
+        assert any("2.6 s on average" in detail["reason"] for detail in world.announcements()) is (reopened == 1)
+
+
+def test_slow_target_that_processes_what_it_is_given_is_not_let_in_until_it_is_fast_again() -> None:
+    with recovering(SlowTargetSeconds=2.5) as world:
+        world.send(8)
+
+        def slow_at_first(world: World, event: dict[str, Any]) -> Any:
+            world.clock.sleep(20 if world.clock.elapsed() < 200 else 1)
+            return healthy(world, event)
+
+        world.target.behaviour = slow_at_first
+        world.poll_every(5)
+        summary = world.run().expect("SUCCEEDED", last="CircuitClosed").output
+        assert summary["outcome"] == "HEALED"
+        assert summary["failed_probes"] >= 2
+        assert switches(world) == [False, True], "it is let in once, and stays"
+        # Each message was processed once, by a probe or by the mapping.
+        assert sorted(world.target.processed) == sorted(world.sent)
+
+
+@pytest.mark.parametrize("alarm", ["slow", "messages"])
+def test_change_of_any_of_the_circuits_alarms_after_a_step_pauses_again(alarm: str) -> None:
+    with recovering() as world:
+        for name in ("slow", "messages"):
+            client("cloudwatch").put_metric_alarm(
+                AlarmName=name,
+                Namespace="Shop",
+                MetricName=name,
+                Statistic="Sum",
+                Period=60,
+                EvaluationPeriods=1,
+                Threshold=1,
+                ComparisonOperator="GreaterThanOrEqualToThreshold",
+            )
+        assert world.register("Update", AlarmNames=[ALARM, "slow", "messages"])["Status"] == "SUCCESS"
+        world.send(3)
+        first = iter([True])
+
+        def ring() -> None:
+            if next(first, False):
+                world.clock.after(200, lambda: set_alarm(alarm, "ALARM"))
+                world.clock.after(400, lambda: set_alarm(alarm, "OK"))
+
+        world.cloud.when_enabled = ring
+        summary = world.run().expect("SUCCEEDED", last="CircuitClosed").output
+        assert summary["reopened"] == 1
+        assert any(f"alarm {alarm} changed to ALARM" in detail["reason"] for detail in world.announcements())
+
+
+def set_alarm(name: str, state: str) -> None:
+    """Put an alarm into a state."""
+    client("cloudwatch").set_alarm_state(AlarmName=name, StateValue=state, StateReason="by the test")
 
 
 def test_bad_steps_again_and_again_lengthen_the_waits_and_hand_over(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from harness import (
+    ALARM,
     CIRCUIT,
     FORMAT_1,
     MACHINE_ARN,
@@ -135,9 +136,11 @@ def test_incident_whose_execution_dies_with_the_upgrade_is_resumed_by_this_relea
         client("dynamodb").update_item(
             TableName=TABLE,
             Key={"pk": {"S": f"CIRCUIT#{CIRCUIT}"}, "sk": {"S": "CIRCUIT"}},
-            UpdateExpression="REMOVE incident.own, incident.recovery, incident.reopened, circuit.filters,"
+            UpdateExpression="SET circuit.settings.AlarmName = :alarm REMOVE circuit.settings.AlarmNames,"
+            " circuit.settings.SlowTargetSeconds, incident.own, incident.recovery, incident.reopened, circuit.filters,"
             " circuit.visibility_timeout_seconds, circuit.settings.RampConcurrency, circuit.settings.HealthPeriods,"
             " circuit.dead_letter_queue_arn, circuit.dead_letter_queue_url, circuit.settings.Redrive",
+            ExpressionAttributeValues={":alarm": {"S": ALARM}},
         )
         upgrade(world)
         assert world.reconcile() == {CIRCUIT: "RESUMED"}

@@ -24,6 +24,7 @@ ROLE_POLICY_CHARACTERS = 10_240
 STATED_CIRCUITS = 13
 STATED_CIRCUITS_WITH_QUEUE_KEYS = 9
 STATED_CIRCUITS_WITH_REDRIVE = 10
+STATED_CIRCUITS_WITH_ALL_ALARMS = 10
 
 
 @cache
@@ -171,6 +172,8 @@ _PARAMETERS = {
     "QueueKmsKeyArn": _KEY,
     "NotificationTopicArn": f"arn:aws:sns:{_HERE}:circuit-breaker-notifications",
     "AlarmName": "",
+    "FailedMessagesPercent": "0",
+    "SlowTargetSeconds": "0",
     "MappingId": "",
     "PermissionsBoundaryArn": "",
     "NotificationEmail": "",
@@ -181,24 +184,31 @@ _RESOURCES = {
     "CircuitBreaker.Name": "CircuitBreaker-Zo2cVDRN8rS5",
 }
 _ATTRIBUTES = {
+    "FailedMessagesAlarm.Arn": f"arn:aws:cloudwatch:{_HERE}:alarm:attach-payments-FailedMessagesAlarm-0Q6RDXVLBEXM",
+    "SlowTargetAlarm.Arn": f"arn:aws:cloudwatch:{_HERE}:alarm:attach-payments-SlowTargetAlarm-0Q6RDXVLBEXM",
     "Pipeline.TargetArn": f"arn:aws:lambda:{_HERE}:function:{_FUNCTION}:live",
     "Pipeline.QueueArn": f"arn:aws:sqs:{_HERE}:{_QUEUE}",
     "Pipeline.DeadLetterQueueArn": f"arn:aws:sqs:{_HERE}:{_QUEUE}-dead-letters",
     "Pipeline.MappingArn": f"arn:aws:lambda:{_HERE}:event-source-mapping:11111111-2222-3333-4444-555555555555",
     "CircuitTable.Arn": f"arn:aws:dynamodb:{_HERE}:table/sqs-circuit-breaker-CircuitTable-1UF8NA4J8AG3T",
 }
+_OPTIONAL_ALARMS = {
+    "MakeFailedMessagesAlarm": "FailedMessagesPercent",
+    "MakeSlowTargetAlarm": "SlowTargetSeconds",
+}
 _PSEUDO = {"AWS::Region": _REGION, "AWS::AccountId": _ACCOUNT, "AWS::Partition": "aws", "AWS::StackName": "attach"}
 
 
 def size(template: dict[str, Any], document: dict[str, Any], *, redrive: bool) -> int:
     """Return the characters of a rendered policy that IAM counts: all but white space."""
-    chosen = {"HasKmsKey": True, "WantRedrive": redrive}
+    alarms = {condition: _PARAMETERS[parameter] != "0" for condition, parameter in _OPTIONAL_ALARMS.items()}
+    chosen = {"HasKmsKey": True, "WantRedrive": redrive, **alarms}
     rendered = Resolver(template, _PARAMETERS, _RESOURCES, _PSEUDO, _ATTRIBUTES).resolve(_choose(document, chosen))
     return len(re.sub(r"\s", "", json.dumps(rendered)))
 
 
 def _choose(node: Any, chosen: dict[str, bool]) -> Any:
-    """Return a document with the statements that a key of one's own adds, and those of a redrive where it is chosen."""
+    """Return a document with the statements that a key of one's own adds, and those of what is chosen."""
     if isinstance(node, list):
         return [item for item in (_choose(item, chosen) for item in node) if item != {"Ref": "AWS::NoValue"}]
     if not isinstance(node, dict):
@@ -249,6 +259,14 @@ def circuits_that_fit(*, queue_keys: bool, redrive: bool) -> int:
 )
 def test_stated_number_of_circuits_fits_and_one_more_does_not(queue_keys: bool, redrive: bool, stated: int) -> None:
     assert circuits_that_fit(queue_keys=queue_keys, redrive=redrive) == stated
+
+
+def test_stated_number_of_circuits_with_every_alarm_fits_and_one_more_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(_PARAMETERS, "FailedMessagesPercent", "40")
+    monkeypatch.setitem(_PARAMETERS, "SlowTargetSeconds", "5")
+    assert circuits_that_fit(queue_keys=False, redrive=False) == STATED_CIRCUITS_WITH_ALL_ALARMS
+    text = " ".join((REPOSITORY / "README.md").read_text().split())
+    assert f"{STATED_CIRCUITS_WITH_ALL_ALARMS} where each circuit has all three alarms" in text
 
 
 @pytest.mark.parametrize("document", ["README.md", "docs/decisions.md"])

@@ -5,6 +5,7 @@ Each check also runs on copies that are broken on purpose: a check that finds no
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ from harness import machine_definition
 from sam_template import TEMPLATE_FILE, resources_of, source_template, transform, transformed_template
 
 from breaker.finding import AlarmTiming
+from breaker.trip import read_trip
+from lab.event_delivery import render_input
 from lab.metric_math import parse
 
 Template = dict[str, Any]
@@ -139,6 +142,65 @@ def test_builtin_alarm_takes_as_long_as_the_findings_say() -> None:
     assert AlarmTiming() == AlarmTiming(
         period_seconds=int(defaults["AlarmPeriodSeconds"]), datapoints=int(defaults["AlarmDatapointsToAlarm"])
     )
+
+
+def alarm_formula(alarm: str) -> Any:
+    """The expression of one of the template's alarms, with the parameters' defaults."""
+    template = source_template()
+    (expression,) = [
+        metric["Expression"]["Fn::Sub"]
+        for metric in template["Resources"][alarm]["Properties"]["Metrics"]
+        if "Expression" in metric
+    ]
+    return parse(
+        expression.replace("${MinimumInvocations}", str(template["Parameters"]["MinimumInvocations"]["Default"]))
+    )
+
+
+@pytest.mark.parametrize(
+    ("messages", "failed", "rate"), [(0, 0, 0), (4, 4, 0), (5, 5, 100), (100, 30, 30), (100, None, None)]
+)
+def test_failed_messages_alarm_needs_a_minimum_of_messages(
+    messages: int, failed: int | None, rate: float | None
+) -> None:
+    assert alarm_formula("FailedMessagesAlarm").evaluate({"messages": messages, "failed": failed}) == rate
+
+
+@pytest.mark.parametrize(("calls", "milliseconds", "seconds"), [(4, 60_000, 0), (5, 2_500, 2.5)])
+def test_slow_target_alarm_needs_a_minimum_of_calls(calls: int, milliseconds: int, seconds: float) -> None:
+    assert alarm_formula("SlowTargetAlarm").evaluate({"invocations": calls, "duration": milliseconds}) == seconds
+
+
+def test_slow_target_alarm_and_the_judging_of_a_recovery_use_the_same_statistic() -> None:
+    metrics = source_template()["Resources"]["SlowTargetAlarm"]["Properties"]["Metrics"]
+    (duration,) = [metric for metric in metrics if metric["Id"] == "duration"]
+    # breaker.health: milliseconds / timed_calls, above the bound.
+    assert duration["MetricStat"]["Stat"] == "Average"
+    comparison = source_template()["Resources"]["SlowTargetAlarm"]["Properties"]["ComparisonOperator"]
+    assert comparison == "GreaterThanThreshold"
+
+
+def test_trip_request_passes_on_no_word_of_the_event_but_its_source_and_time() -> None:
+    rule = source_template()["Resources"]["TripRequestRule"]["Properties"]
+    (target,) = rule["Targets"]
+    transformer = target["InputTransformer"]
+    resolved = {**target, "InputTransformer": {**transformer, "InputTemplate": _with_circuit(transformer)}}
+    event = {
+        "source": "shop.payments",
+        "detail-type": "Circuit Trip Requested",
+        "time": "2026-03-01T12:00:00Z",
+        "resources": ["a secret"],
+        "detail": {"circuit": "orders", "reason": "a secret", "order": "a secret"},
+    }
+    document = json.loads(render_input(resolved, event, rule_name="rule", rule_arn="arn"))
+    assert "secret" not in json.dumps(document)
+    trip = read_trip(document, now=datetime(2026, 3, 1, 12, 0, 1, tzinfo=UTC))
+    assert (trip.circuit, trip.kind, trip.reason) == ("orders", "EVENT", "event from shop.payments")
+
+
+def _with_circuit(transformer: dict[str, Any]) -> str:
+    text: str = transformer["InputTemplate"]["Fn::Sub"]
+    return text.replace("${CircuitName}", "orders")
 
 
 def test_machine_takes_its_definition_from_the_file() -> None:

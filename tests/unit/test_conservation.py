@@ -230,6 +230,7 @@ class Conservation(RuleBasedStateMachine):
                 "MaxHeldMessages": most,
                 "MaxProbeIntervalSeconds": LONGEST_WAIT,
                 "FirstProbeSeconds": 30,
+                "SlowTargetSeconds": 0,
             },
             filters=['{"body": {"kind": [{"exists": false}]}}'],
         )

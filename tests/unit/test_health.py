@@ -102,3 +102,48 @@ def test_judge_what_was_before_the_step_changes_nothing(counts: dict[int, Counts
 def test_judge_nothing_is_called_good_before_it_is_complete(counts: dict[int, Counts], early: int) -> None:
     periods = {FIRST + 60 * number: value for number, value in counts.items()}
     assert answer(periods, now=COMPLETE - 1 - early) is not Health.GOOD
+
+
+# A slow target
+
+SLOW_RULE = HealthRule(percent=80, minimum=5, period_seconds=60, settle_seconds=120, slow_seconds=2)
+
+
+@pytest.mark.parametrize(
+    ("calls", "milliseconds", "bad"),
+    [
+        (10, 20_000, False),  # 2 s each: at the bound
+        (10, 20_010, True),
+        (4, 80_000, False),  # too few to tell
+        (0, 0, False),
+    ],
+)
+def test_rule_calls_are_slow_above_the_bound_on_average_and_only_if_enough(
+    calls: int, milliseconds: int, bad: bool
+) -> None:
+    counts = Counts(calls=calls, timed_calls=calls, milliseconds=milliseconds)
+    assert SLOW_RULE.is_bad(counts) is bad
+    assert not RULE.is_bad(counts), "without a bound nothing is slow"
+
+
+def test_judge_slow_period_is_bad_and_says_so() -> None:
+    slow = Counts(calls=10, timed_calls=10, milliseconds=35_000)
+    judgement = judge({FIRST: slow}, SLOW_RULE, began=BEGAN, now=COMPLETE, enough_periods=1)
+    assert judgement.health is Health.BAD
+    assert judgement.reason == "10 calls took 3.5 s on average in one period; the bound is 2 s"
+
+
+def test_judge_average_is_over_calls_not_over_periods() -> None:
+    # Neither period has enough calls. Together they have, and took 2.2 s on average.
+    few_slow = Counts(calls=3, timed_calls=3, milliseconds=12_000)
+    few_fast = Counts(calls=3, timed_calls=3, milliseconds=1_200)
+    periods = {FIRST: few_slow, FIRST + 60: few_fast}
+    judgement = judge(periods, SLOW_RULE, began=BEGAN, now=COMPLETE + 60, enough_periods=2)
+    assert judgement.health is Health.BAD
+    assert "6 calls took 2.2 s on average since the last step" in judgement.reason
+
+
+def test_judge_failing_period_is_told_as_failing_though_it_is_slow() -> None:
+    both = Counts(calls=10, failed_calls=10, timed_calls=10, milliseconds=300_000)
+    judgement = judge({FIRST: both}, SLOW_RULE, began=BEGAN, now=COMPLETE, enough_periods=1)
+    assert judgement.reason == "10 of 10 calls failed in one period"

@@ -12,7 +12,7 @@ GIVEN = {
     "CircuitName": "orders",
     "TargetFunction": "orders-target",
     "QueueArn": "arn:aws:sqs:us-east-1:123456789012:orders",
-    "AlarmName": "errors",
+    "AlarmNames": ["errors"],
 }
 
 

@@ -18,8 +18,10 @@ REQUIRED = {
     "CircuitName": "orders",
     "TargetFunction": "orders-target",
     "QueueArn": "arn:aws:sqs:us-east-1:123456789012:orders",
-    "AlarmName": "orders-error-rate",
+    "AlarmNames": ["orders-error-rate"],
 }
+# Of the pipeline. The template's parameters name one to attach to, none by default.
+PIPELINE = ("TargetFunction", "MappingId", "Revision")
 NUMBERS = sorted(name for name, rule in PROPERTIES.items() if rule["type"] in ("integer", "number"))
 BOOLEANS = sorted(name for name, rule in PROPERTIES.items() if rule["type"] == "boolean")
 ENUMS = sorted(name for name, rule in PROPERTIES.items() if "enum" in rule)
@@ -165,14 +167,31 @@ def test_read_settings_no_text_names_the_field_and_value(field: str, value: Any)
         ("QueueArn", "arn:aws:sns:us-east-1:123456789012:orders"),
         ("QueueArn", "arn:aws:sqs:us-east-1:123456789012:orders.fifo.fifo"),
         ("MappingId", "orders-mapping"),
-        ("AlarmName", ""),
-        ("AlarmName", "a" * 256),
     ],
 )
 def test_read_settings_text_against_its_pattern_names_field_and_value(field: str, value: str) -> None:
     message = refusal(**{field: value})
     assert message.startswith(f"{field}: {value!r} must ")
     assert message.endswith(PROPERTIES[field]["description"])
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        ([], "AlarmNames: [] must "),
+        ("errors", "AlarmNames: 'errors' must "),
+        ([""], "AlarmNames[0]: '' must "),
+        (["errors", "a" * 256], "AlarmNames[1]: 'aaa"),
+        (["errors", "errors"], "AlarmNames: ['errors', 'errors'] must "),
+        ([f"alarm-{n}" for n in range(6)], "AlarmNames: ['alarm-0', "),
+    ],
+)
+def test_read_settings_alarm_names_are_one_to_five_different_ones(names: Any, said: str) -> None:
+    message = refusal(AlarmNames=names)
+    assert message.startswith(said)
+    assert message.endswith(PROPERTIES["AlarmNames"]["description"])
+    five = [f"alarm-{n}" for n in range(5)]
+    assert read_settings({**REQUIRED, "AlarmNames": five})["AlarmNames"] == five
 
 
 @pytest.mark.parametrize("name", ["orders\n", "orders\n\n"])
@@ -196,10 +215,10 @@ def _template_settings() -> list[str]:
 def test_template_offers_every_setting_as_a_parameter_or_names_its_own_part() -> None:
     circuit = yaml_parse(TEMPLATE.read_text())["Resources"]["Circuit"]["Properties"]
     assert set(circuit) - {"ServiceToken"} == set(PROPERTIES)
-    assert set(PROPERTIES) - set(_template_settings()) == {"TargetFunction", "QueueArn", "MappingId", "Revision"}
+    assert set(PROPERTIES) - set(_template_settings()) == {"AlarmNames", "QueueArn"}
 
 
-@pytest.mark.parametrize("name", sorted(set(_template_settings()) - {"CircuitName", "AlarmName"}))
+@pytest.mark.parametrize("name", sorted(set(_template_settings()) - {"CircuitName", *PIPELINE}))
 def test_template_parameter_has_the_settings_default_and_bounds(name: str) -> None:
     parameter, rule = _parameters()[name], PROPERTIES[name]
     assert read_settings({**REQUIRED, name: str(parameter["Default"])})[name] == rule["default"]
