@@ -20,6 +20,8 @@ REQUIRED = {
     "QueueArn": "arn:aws:sqs:us-east-1:123456789012:orders",
     "AlarmName": "orders-error-rate",
 }
+# What says which pipeline it is. The template finds these by the names in its parameters.
+PIPELINE = {"TargetFunction", "QueueArn", "MappingId", "Revision"}
 NUMBERS = sorted(name for name, rule in PROPERTIES.items() if rule["type"] in ("integer", "number"))
 BOOLEANS = sorted(name for name, rule in PROPERTIES.items() if rule["type"] == "boolean")
 ENUMS = sorted(name for name, rule in PROPERTIES.items() if "enum" in rule)
@@ -189,13 +191,21 @@ def _parameters() -> dict[str, dict[str, Any]]:
 
 
 def _template_settings() -> list[str]:
-    return sorted(set(_parameters()) & set(PROPERTIES))
+    return sorted(set(_parameters()) & set(PROPERTIES) - PIPELINE)
 
 
 def test_template_offers_every_setting_as_a_parameter_or_names_its_own_part() -> None:
     circuit = yaml_parse(TEMPLATE.read_text())["Resources"]["Circuit"]["Properties"]
     assert set(circuit) - {"ServiceToken"} == set(PROPERTIES)
-    assert set(PROPERTIES) - set(_template_settings()) == {"TargetFunction", "QueueArn", "MappingId", "Revision"}
+    assert set(PROPERTIES) - set(_template_settings()) == PIPELINE
+
+
+def test_template_circuit_is_of_the_pipeline_that_was_found() -> None:
+    circuit = yaml_parse(TEMPLATE.read_text())["Resources"]["Circuit"]["Properties"]
+    found = {"TargetFunction": "TargetArn", "QueueArn": "QueueArn", "MappingId": "MappingId"}
+    assert {name: circuit[name] for name in found} == {
+        name: {"Fn::GetAtt": ["Pipeline", attribute]} for name, attribute in found.items()
+    }
 
 
 @pytest.mark.parametrize("name", sorted(set(_template_settings()) - {"CircuitName", "AlarmName"}))
