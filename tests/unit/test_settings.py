@@ -20,8 +20,8 @@ REQUIRED = {
     "QueueArn": "arn:aws:sqs:us-east-1:123456789012:orders",
     "AlarmNames": ["orders-error-rate"],
 }
-# Of the pipeline. The template's parameters name one to attach to, none by default.
-PIPELINE = ("TargetFunction", "MappingId", "Revision")
+# What says which pipeline it is. The template finds these by the names in its parameters.
+PIPELINE = {"TargetFunction", "QueueArn", "MappingId", "Revision"}
 NUMBERS = sorted(name for name, rule in PROPERTIES.items() if rule["type"] in ("integer", "number"))
 BOOLEANS = sorted(name for name, rule in PROPERTIES.items() if rule["type"] == "boolean")
 ENUMS = sorted(name for name, rule in PROPERTIES.items() if "enum" in rule)
@@ -208,14 +208,13 @@ def _parameters() -> dict[str, dict[str, Any]]:
 
 
 def _template_settings() -> list[str]:
-    """Return the settings that are parameters by their own name; what names the pipeline passes through Pipeline."""
-    return sorted(set(_parameters()) & set(PROPERTIES) - {"TargetFunction", "QueueArn", "MappingId", "Revision"})
+    return sorted(set(_parameters()) & set(PROPERTIES) - PIPELINE)
 
 
 def test_template_offers_every_setting_as_a_parameter_or_names_its_own_part() -> None:
     circuit = yaml_parse(TEMPLATE.read_text())["Resources"]["Circuit"]["Properties"]
     assert set(circuit) - {"ServiceToken"} == set(PROPERTIES)
-    assert set(PROPERTIES) - set(_template_settings()) == {"AlarmNames", "QueueArn"}
+    assert set(PROPERTIES) - set(_template_settings()) == PIPELINE | {"AlarmNames"}
 
 
 @pytest.mark.parametrize("name", sorted(set(_template_settings()) - {"CircuitName", *PIPELINE}))
