@@ -71,13 +71,6 @@ def send(lab: Lab, consumer: Stack, *orders: str) -> None:
         )
 
 
-def disabled_at(lab: Lab, execution: str) -> float:
-    """When OpenCircuit had made the disable call, seconds since the epoch."""
-    events = lab.client("stepfunctions").get_execution_history(executionArn=execution)["events"]
-    (left,) = [e for e in events if e.get("stateExitedEventDetails", {}).get("name") == "OpenCircuit"]
-    return float(left["timestamp"].timestamp())
-
-
 def test_two_breakers_trip_fast_lose_nothing_and_place_every_order_once(
     lab: Lab, service: OrderService, tmp_path: Path
 ) -> None:
@@ -106,11 +99,6 @@ def test_two_breakers_trip_fast_lose_nothing_and_place_every_order_once(
     given = json.loads(lab.client("stepfunctions").describe_execution(executionArn=first)["input"])
     assert given["cause"]["source"] == "shop.orders"
     assert "gift wrap" not in json.dumps(given)
-    inner = lab.client("dynamodb").get_item(
-        TableName=consumer.outputs["StateTableName"], Key={"id": {"S": "order-service"}}, ConsistentRead=True
-    )["Item"]
-    # Powertools writes whole seconds, and opens again after each of its own trials: the first opening is no later.
-    assert disabled_at(lab, first) - int(inner["opened_at"]["N"]) < 3
 
     # The breaker probes, and fails at least once while the service is down.
     until(lambda: int(circuit()["incident"]["M"].get("failed_probes", {"N": "0"})["N"]) > 0)
