@@ -134,7 +134,7 @@ def _parsers() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
     )
     chaos.add_argument(
         "--minutes",
-        type=_number("minutes", SHORTEST_CHAOS, LONGEST_CHAOS),
+        type=number_between("minutes", SHORTEST_CHAOS, LONGEST_CHAOS),
         default=ChaosOptions.minutes,
         metavar="N",
         help="how long the faults last once the circuit is tripped, in minutes on this machine's own clock, "
@@ -143,7 +143,7 @@ def _parsers() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
     )
     demo.add_argument(
         "--rate",
-        type=_number("orders per second", SLOWEST_RATE, FASTEST_WALL_RATE),
+        type=number_between("orders per second", SLOWEST_RATE, FASTEST_WALL_RATE),
         default=DemoOptions.rate,
         metavar="N",
         help=f"orders per real-equivalent second, {SLOWEST_RATE:g} or more; rate times scale at most "
@@ -151,7 +151,7 @@ def _parsers() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
     )
     demo.add_argument(
         "--outage",
-        type=_number("seconds", SHORTEST_OUTAGE, LONGEST_OUTAGE),
+        type=number_between("seconds", SHORTEST_OUTAGE, LONGEST_OUTAGE),
         default=DemoOptions.outage,
         metavar="SECONDS",
         help=f"how long the target fails, {SHORTEST_OUTAGE} to {LONGEST_OUTAGE} real-equivalent seconds "
@@ -179,7 +179,9 @@ def _parsers() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
     return parser, demo
 
 
-def _number(unit: str, least: float, most: float) -> Callable[[str], float]:
+def number_between(unit: str, least: float, most: float) -> Callable[[str], float]:
+    """An argument's type for argparse: a number in these bounds. What is not is refused by the rule."""
+
     def read(text: str) -> float:
         rule = f"must be a number of {unit} between {least:g} and {most:g}"
         try:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from lab.options import number_between
 from simulator.pipeline import ALARM_PARAMETERS, BreakerSettings, Pipeline, Trouble
 from simulator.policies import Policy
 from simulator.poller import PROFILES, PollerProfile
@@ -102,7 +102,11 @@ def _parsers() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
     def number(option: str, unit: str, least: float, most: float, default: float | None, what: str) -> None:
         shown = f" (default {default:g})" if default is not None else ""
         run.add_argument(
-            option, type=_number(unit, least, most), default=default, metavar="N", help=f"{what}, in {unit}{shown}"
+            option,
+            type=number_between(unit, least, most),
+            default=default,
+            metavar="N",
+            help=f"{what}, in {unit}{shown}",
         )
 
     def whole(option: str, unit: str, least: int, most: int, default: int, what: str) -> None:
@@ -236,20 +240,6 @@ def _refuse_alarm(run: argparse.ArgumentParser, named: dict[str, str]) -> None:
             f"argument --set: AlarmDatapointsToAlarm={points} is refused: must be at most "
             f"AlarmEvaluationPeriods, {periods}"
         )
-
-
-def _number(unit: str, least: float, most: float) -> Callable[[str], float]:
-    def read(text: str) -> float:
-        rule = f"must be a number of {unit} between {least:g} and {most:g}"
-        try:
-            number = float(text)
-        except ValueError:
-            raise argparse.ArgumentTypeError(f"{text!r} is refused: {rule}") from None
-        if not math.isfinite(number) or not least <= number <= most:
-            raise argparse.ArgumentTypeError(f"{text} is refused: {rule}")
-        return number
-
-    return read
 
 
 def _whole(unit: str, least: int, most: int) -> Callable[[str], int]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from breaker.errors import MetricsUnanswered
 from breaker.health import Counts, HealthRule
+from breaker.pipeline import LONGEST_RETENTION_SECONDS
 from breaker.state_document import Circuit
 
 if TYPE_CHECKING:
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
 _RECENT_SECONDS = 900
 # From a judgement that can be made to the mapping Disabled.
 _LOOK_AND_PAUSE_SECONDS = 60
-# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html
-LONGEST_RETENTION_SECONDS = 14 * 24 * 3600
 # A queue's approximate numbers settle within about a minute; twice that, and the minute itself.
 _SETTLING_SECONDS = 180
 _UNANSWERED = {"InternalError", "Forbidden"}

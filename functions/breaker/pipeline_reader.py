@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from breaker.finding import AlarmTiming
+from breaker.finding import AlarmTiming, function_of
 from breaker.pipeline import (
     DEFAULT_RETENTION_SECONDS,
     DeadLetterFacts,
@@ -43,7 +43,7 @@ def facts_of(parts: Parts, *, named_as: str) -> Pipeline:
     mapping = mapping_facts(parts.mapping)
     variables = (parts.function.get("Environment") or {}).get("Variables") or {}
     redrive = parts.redrive_policy
-    function = ":".join(parts.target.split(":")[:7])
+    function = function_of(parts.target)
     return Pipeline(
         function=FunctionFacts(
             name=named_as,
@@ -68,10 +68,7 @@ def facts_of(parts: Parts, *, named_as: str) -> Pipeline:
             mapping_facts(other)
             for other in parts.mappings
             if other["UUID"] != mapping.id
-            and (
-                other.get("EventSourceArn") == mapping.source
-                or ":".join(other["FunctionArn"].split(":")[:7]) == function
-            )
+            and (other.get("EventSourceArn") == mapping.source or function_of(other["FunctionArn"]) == function)
         ),
     )
 
@@ -98,7 +95,7 @@ def mapping_facts(mapping: Mapping[str, Any]) -> MappingFacts:
 
 def read_reserved_concurrency(client: "LambdaClient", function_arn: str) -> int | Unread | None:
     """Return the function's reserved concurrency, None where none is reserved."""
-    unqualified = ":".join(function_arn.split(":")[:7])
+    unqualified = function_of(function_arn)
     try:
         return client.get_function_concurrency(FunctionName=unqualified).get("ReservedConcurrentExecutions")
     except ClientError as error:

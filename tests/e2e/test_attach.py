@@ -1,8 +1,7 @@
 """Pipelines that know nothing of a breaker: attached, through an outage, side by side, refused, and detached."""
 
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from botocore.exceptions import ClientError
 from lab.deployment import DeploymentFailed, Stack, runtime_name
 from lab.outage import OutagePlan
 from lab.session import ALARM_NAME, REPOSITORY, STACK_NAME, Lab
+from tests.e2e.test_in_the_lab import until
 
 pytestmark = pytest.mark.e2e
 
@@ -58,16 +58,6 @@ def names(pipeline: Stack) -> dict[str, str]:
 def attach(lab: Lab, stack_name: str, **parameters: str) -> Stack:
     own = {"Breaker": STACK_NAME, "CircuitName": "warehouse", "AlarmName": ALARM_NAME, "FirstProbeSeconds": "10"}
     return lab.create_stack(stack_name, REPOSITORY / "attach.yaml", {**own, **_SOON, **parameters})
-
-
-def until(condition: Callable[[], Any], *, within: float = 60) -> Any:
-    deadline = time.monotonic() + within
-    while time.monotonic() < deadline:
-        found = condition()
-        if found:
-            return found
-        time.sleep(0.1)
-    raise AssertionError(f"not within {within} s: {condition.__name__}")
 
 
 def record(lab: Lab, circuit: str) -> dict[str, Any]:
