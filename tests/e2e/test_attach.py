@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from lab.deployment import DeploymentFailed, Stack, runtime_name
 from lab.outage import OutagePlan
 from lab.session import ALARM_NAME, REPOSITORY, STACK_NAME, Lab
-from tests.e2e.test_in_the_lab import until
+from tests.e2e.steps import circuit_record, ended, failed_probes, send_orders, start, until
 
 pytestmark = pytest.mark.e2e
 
@@ -61,13 +61,7 @@ def attach(lab: Lab, stack_name: str, **parameters: str) -> Stack:
 
 
 def record(lab: Lab, circuit: str) -> dict[str, Any]:
-    """The circuit's record, its attributes without their types; empty if there is none."""
-    answer = lab.client("dynamodb").get_item(
-        TableName=lab.places.circuit_table,
-        Key={"pk": {"S": f"CIRCUIT#{circuit}"}, "sk": {"S": "CIRCUIT"}},
-        ConsistentRead=True,
-    )
-    return {name: next(iter(value.values())) for name, value in answer.get("Item", {}).items()}
+    return circuit_record(lab, lab.stack, circuit)
 
 
 def mapping_state(lab: Lab, pipeline: Stack) -> str:
@@ -75,11 +69,7 @@ def mapping_state(lab: Lab, pipeline: Stack) -> str:
 
 
 def open_by_hand(lab: Lab, circuit: str) -> str:
-    answer = lab.client("stepfunctions").start_execution(
-        stateMachineArn=lab.places.state_machine_arn,
-        input=json.dumps({"circuit": circuit, "command": "OPEN", "reason": "a test"}),
-    )
-    return str(answer["executionArn"])
+    return start(lab, lab.stack, {"circuit": circuit, "command": "OPEN", "reason": "a test"})
 
 
 def status(lab: Lab, execution: str) -> str:
@@ -87,19 +77,12 @@ def status(lab: Lab, execution: str) -> str:
 
 
 def send(lab: Lab, pipeline: Stack, *orders: str) -> None:
-    for order in orders:
-        body = json.dumps({"order_id": order})
-        lab.client("sqs").send_message(QueueUrl=pipeline.outputs["QueueUrl"], MessageBody=body)
+    send_orders(lab, pipeline.outputs["QueueUrl"], *orders)
 
 
 def processed(lab: Lab, pipeline: Stack) -> set[str]:
     answer = lab.client("dynamodb").scan(TableName=pipeline.outputs["LedgerTableName"], ConsistentRead=True)
     return {item["order_id"]["S"] for item in answer["Items"]}
-
-
-def failed_probes(lab: Lab, circuit: str) -> int:
-    incident = record(lab, circuit).get("incident") or {}
-    return int(incident.get("failed_probes", {}).get("N", 0))
 
 
 def test_pipeline_attached_with_two_parameters_loses_nothing_in_an_outage(attached: Attached) -> None:
@@ -166,7 +149,7 @@ def test_incidents_of_two_pipelines_are_apart_and_detaching_one_hands_its_messag
     until(lambda: mapping_state(lab, shop) == "Disabled")
     send(lab, shop, "shop-1", "shop-2")
     send(lab, warehouse, "warehouse-1", "warehouse-2")
-    until(lambda: failed_probes(lab, "orders") and failed_probes(lab, "warehouse"))
+    until(lambda: failed_probes(lab, lab.stack, "orders") and failed_probes(lab, lab.stack, "warehouse"))
     assert (record(lab, "orders")["owner"], record(lab, "warehouse")["owner"]) == (ours, theirs)
 
     with pytest.raises(ClientError, match="is imported by stack warehouse-circuit"):
@@ -179,6 +162,34 @@ def test_incidents_of_two_pipelines_are_apart_and_detaching_one_hands_its_messag
     assert (record(lab, "orders")["owner"], mapping_state(lab, shop)) == (ours, "Disabled")
 
     lab.set_should_error(False)
-    until(lambda: status(lab, ours) == "SUCCEEDED", within=120)
+    assert ended(lab, ours, within=120)["status"] == "SUCCEEDED"
     until(lambda: processed(lab, shop) >= {"shop-1", "shop-2"})
     assert (record(lab, "orders")["state"], mapping_state(lab, shop)) == ("CLOSED", "Enabled")
+
+
+def test_what_an_incident_dead_lettered_goes_back_to_its_queue_after_it(attached: Attached) -> None:
+    lab, warehouse = attached.lab, attached.warehouse
+    attach(
+        lab,
+        "warehouse-circuit",
+        **names(warehouse),
+        DeadLetterQueueName=warehouse.outputs["DeadLetterQueueName"],
+        Redrive="true",
+        Recovery="IMMEDIATE",
+    )
+    queue, dead_letters = warehouse.outputs["QueueUrl"], warehouse.outputs["DeadLetterQueueUrl"]
+    lab.client("sqs").set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "3"})
+    lab.set_should_error(True, warehouse.outputs["FunctionName"])
+    orders = [f"late-{n}" for n in range(4)]
+    send(lab, warehouse, *orders)
+    until(lambda: len(lab.emulator.waiting_messages(dead_letters)) == len(orders))
+
+    execution = open_by_hand(lab, "warehouse")
+    until(lambda: mapping_state(lab, warehouse) == "Disabled")
+    lab.set_should_error(False, warehouse.outputs["FunctionName"])
+    summary = json.loads(ended(lab, execution, within=120)["output"])
+
+    assert (summary["dead_lettered"], summary["redriven"]) == (len(orders), len(orders))
+    assert lab.emulator.waiting_messages(dead_letters) == []
+    until(lambda: processed(lab, warehouse) >= set(orders))
+    lab.delete_stack("warehouse-circuit")

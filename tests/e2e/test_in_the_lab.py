@@ -3,8 +3,7 @@
 import json
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
@@ -16,6 +15,7 @@ from botocore.exceptions import ClientError
 from lab.deployment import DeploymentFailed, Stack
 from lab.outage import OutagePlan
 from lab.session import Lab
+from tests.e2e.steps import circuit_record, ended, failed_probes, send_orders, start, until
 
 pytestmark = pytest.mark.e2e
 
@@ -72,54 +72,13 @@ def deploy(lab: Lab, stack_name: str, **parameters: str) -> Stack:
     return lab.deploy_beside(stack_name, {**pipeline, **own, **parameters})
 
 
-def start(lab: Lab, stack: Stack, document: dict[str, Any]) -> str:
-    answer = lab.client("stepfunctions").start_execution(
-        stateMachineArn=stack.resources["CircuitBreaker"], input=json.dumps(document)
-    )
-    return str(answer["executionArn"])
-
-
-def ended(lab: Lab, execution: str) -> dict[str, Any]:
-    def finished() -> dict[str, Any] | None:
-        answer = lab.client("stepfunctions").describe_execution(executionArn=execution)
-        return answer if answer["status"] != "RUNNING" else None
-
-    return until(finished)
-
-
-def until(condition: Callable[[], Any], *, within: float = 60) -> Any:
-    deadline = time.monotonic() + within
-    while time.monotonic() < deadline:
-        found = condition()
-        if found:
-            return found
-        time.sleep(0.1)
-    raise AssertionError(f"not within {within} s: {condition.__name__}")
-
-
-def send_orders(lab: Lab, *names: str) -> None:
-    for name in names:
-        lab.client("sqs").send_message(QueueUrl=lab.places.queue_url, MessageBody=json.dumps({"order_id": name}))
-
-
 def waiting(lab: Lab) -> list[Any]:
     return list(lab.emulator.waiting_messages(lab.places.queue_url))
 
 
-def circuit_record(lab: Lab, stack: Stack, circuit: str = "apart") -> dict[str, Any] | None:
-    answer = lab.client("dynamodb").get_item(
-        TableName=stack.resources["CircuitTable"],
-        Key={"pk": {"S": f"CIRCUIT#{circuit}"}, "sk": {"S": "CIRCUIT"}},
-        ConsistentRead=True,
-    )
-    item: dict[str, Any] | None = answer.get("Item")
-    return item
-
-
 def own_record(lab: Lab) -> dict[str, Any]:
-    """The record of the application's own circuit, its attributes without their types."""
-    record = circuit_record(lab, lab.stack, lab.places.circuit) or {}
-    return {name: next(iter(value.values())) for name, value in record.items()}
+    """The record of the application's own circuit."""
+    return circuit_record(lab, lab.stack, lab.places.circuit)
 
 
 def concurrency(lab: Lab) -> int:
@@ -160,7 +119,7 @@ def test_a_stopped_execution_is_resumed_by_the_schedule_and_a_person_who_enables
     lab.set_should_error(True)
     execution = start(lab, lab.stack, {"circuit": lab.places.circuit, "command": "OPEN", "reason": "a test"})
     until(lambda: own_record(lab).get("state") == "OPEN")
-    send_orders(lab, *(f"waiting-{n}" for n in range(6)))
+    send_orders(lab, lab.places.queue_url, *(f"waiting-{n}" for n in range(6)))
 
     lab.client("stepfunctions").stop_execution(executionArn=execution, error="Test", cause="somebody stopped it")
 
@@ -207,7 +166,7 @@ def test_commands_by_hand_open_hold_close_and_tell(lab: Lab) -> None:
     assert looked.returncode == 0, looked.stderr
     assert [circuit["standing"] for circuit in json.loads(looked.stdout)["circuits"]] == ["HELD_OPEN"]
 
-    send_orders(lab, "by-hand")
+    send_orders(lab, lab.places.queue_url, "by-hand")
     closing = ended(lab, tell("CLOSE"))
     assert json.loads(closing["output"])["outcome"] == "CLOSED_BY_HAND"
     assert (own_record(lab)["state"], "owner" in own_record(lab)) == ("CLOSED", False)
@@ -263,8 +222,8 @@ def test_watch_touches_nothing_and_deleting_the_stack_while_open_leaves_the_mapp
     lab.set_should_error(True)
     execution = start(lab, stack, {"circuit": "apart", "command": "OPEN", "reason": "a test"})
     until(lambda: lab.mapping_state() == "Disabled")
-    send_orders(lab, "held-1", "held-2")
-    until(lambda: int((circuit_record(lab, stack) or {})["incident"]["M"]["failed_probes"]["N"]) > 0)
+    send_orders(lab, lab.places.queue_url, "held-1", "held-2")
+    until(lambda: failed_probes(lab, stack, "apart"))
     assert any(not message.visible for message in waiting(lab))
 
     lab.delete_stack("apart")
