@@ -18,8 +18,10 @@ from typing import Any
 
 import moto.stepfunctions.parser.asl.component.common.retry.jitter_strategy_decl as retry_jitter
 import moto.stepfunctions.parser.asl.component.state.exec.state_task.lambda_eval_utils as lambda_calls
+from botocore import useragent
 from botocore.exceptions import ClientError
 from botocore.model import StructureShape
+from botocore.signers import RequestSigner
 from moto.awslambda.models import EventSourceMapping, LambdaBackend
 from moto.awslambda.utils import get_backend
 from moto.awslambda_simple.models import LambdaSimpleBackend
@@ -451,6 +453,9 @@ def put_right(cloud: EmulatedCloud) -> Iterator[None]:
             "_from_error",
             lambda task, env, ex: cloud.failure_of_lambda_task(task, env, ex, lambda_failure),
         ),
+        # Nobody here reads a signature, and the calls' user agent is always the same. Both are a tenth of a path.
+        (RequestSigner, "sign", lambda *arguments, **named: None),
+        (useragent, "sanitize_user_agent_string_component", _sanitized_once),
         # moto makes a client for each task, which takes longer than the task.
         (lambda_calls, "boto_client_for", _cached_client_for(lambda_calls.boto_client_for)),
         # moto parses the definition at every start, which takes longer than a path; what it parses to keeps no state.
@@ -468,6 +473,7 @@ def put_right(cloud: EmulatedCloud) -> Iterator[None]:
 
 
 _parse_once = functools.cache(AmazonStateLanguageParser.parse)
+_sanitized_once = functools.cache(useragent.sanitize_user_agent_string_component)
 
 
 @functools.cache

@@ -1,0 +1,13 @@
+"""Errors, latency and lost answers for the functions' calls, stopped executions, killed probes, alarms in tens."""
+
+import pytest
+from rich.console import Console
+
+from lab.chaos import run_chaos
+from lab.options import ChaosOptions
+
+pytestmark = pytest.mark.e2e
+
+
+def test_all_comes_right_by_itself_after_everything_has_failed() -> None:
+    assert run_chaos(ChaosOptions(seed=1, minutes=0.25), Console()) == 0
