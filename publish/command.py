@@ -16,7 +16,7 @@ from publish.packaging import (
     Uploaded,
     build,
     load,
-    package,
+    package_locally,
     prepare,
     transform,
 )
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             prepared = prepare(REPOSITORY, PUBLISH_DIR)
             built = build(prepared, options.runtime, PUBLISH_DIR / "sam-build.log")
-            uploaded = package(built, PUBLISH_DIR / "packaged.yaml")
+            uploaded = package_locally(built, PUBLISH_DIR / "packaged.yaml")
         except PackagingFailed as error:
             Console(stderr=True, soft_wrap=True).print(str(error), markup=False)
             return 2

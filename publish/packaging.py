@@ -119,14 +119,24 @@ def build(template: Path, runtime: str, log: Path) -> Path:
     return directory / "template.yaml"
 
 
-def package(template: Path, output: Path) -> Uploaded:
-    """Run ``sam package`` against an emulated S3, which ends with it.
+def package(template: Path, output: Path, *, bucket: str, env: Mapping[str, str]) -> None:
+    """Run ``sam package``, which uploads the code and writes the template that names it there.
 
     Raises
     ------
     PackagingFailed
         With the end of sam's output.
     """
+    _sam(
+        ["package", "--template-file", str(template), "--s3-bucket", bucket, "--region", REGION,
+         "--output-template-file", str(output), "--no-progressbar"],
+        env=env,
+        log=output.with_name("sam-package.log"),
+    )  # fmt: skip
+
+
+def package_locally(template: Path, output: Path) -> Uploaded:
+    """Run ``sam package`` against an emulated S3, which ends with it."""
     with tempfile.TemporaryDirectory() as work, Emulator(Path(work), Scale(1)) as emulator:
         s3 = boto3.client(
             "s3",
@@ -136,12 +146,7 @@ def package(template: Path, output: Path) -> Uploaded:
             aws_secret_access_key="test",  # noqa: S106 - the emulator's, known to everyone
         )
         s3.create_bucket(Bucket=_BUCKET)
-        _sam(
-            ["package", "--template-file", str(template), "--s3-bucket", _BUCKET, "--region", REGION,
-             "--output-template-file", str(output), "--no-progressbar"],
-            env=emulator.client_env(),
-            log=output.with_name("sam-package.log"),
-        )  # fmt: skip
+        package(template, output, bucket=_BUCKET, env=emulator.client_env())
         pages = s3.get_paginator("list_objects_v2").paginate(Bucket=_BUCKET)
         objects = {item["Key"]: item["Size"] for page in pages for item in page.get("Contents", [])}
     return Uploaded(output, objects)
