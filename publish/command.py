@@ -106,9 +106,7 @@ def report(uploaded: Uploaded, console: Console) -> None:
     required = " ".join(sorted(capabilities.required_capabilities(transformed)))
     largest = max(uploaded.objects.values())
     console.print(f"{section['Name']} {section['SemanticVersion']} by {section['Author']} can be published.")
-    console.print(
-        f"template      {uploaded.template.relative_to(REPOSITORY)}, {uploaded.template.stat().st_size:,} bytes"
-    )
+    console.print(f"template      {uploaded.template}, {uploaded.template.stat().st_size:,} bytes")
     console.print(f"resources     {len(transformed['Resources'])} after the transform, of 500")
     console.print(f"parameters    {len(packaged['Parameters'])}, of 60 that a nested application may have")
     console.print(f"uploads       {len(uploaded.objects)}, the largest {largest:,} bytes")

@@ -9,6 +9,8 @@ import pytest
 
 from lab.deployment import Deployment, Stack, runtime_name
 from lab.session import REPOSITORY, Lab
+from publish.command import code_of
+from publish.packages import package_problems
 from publish.packaging import build, package, prepare
 from tests.e2e.test_in_the_lab import until
 
@@ -27,6 +29,7 @@ def lab() -> Iterator[Lab]:
 def package_breaker(lab: Lab, directory: Path) -> Path:
     """The template that would be published, its code uploaded: all that the repository hands out."""
     built = build(prepare(REPOSITORY, directory), runtime_name(), directory / "sam-build.log")
+    assert package_problems(code_of(built)) == []
     packaged = directory / "packaged.yaml"
     package(built, packaged, bucket=_BUCKET, env=lab.emulator.client_env())
     return packaged
@@ -85,9 +88,9 @@ def test_packaged_application_nested_beside_a_pipeline_protects_it_and_goes_with
     until(lambda: delivered() == {"before", "while open"})
 
     command("OPEN")
-    until(lambda: mapping_state() == "Disabled")
+    until(lambda: circuit_state() == "OPEN")
     tables = set(lab.client("dynamodb").list_tables()["TableNames"])
     assert {stranger.outputs["CircuitTableName"], stranger.outputs["DeliveriesTableName"]} <= tables
-    lab.delete_stack("stranger")
+    lab.delete_stack("stranger", within_seconds=120)
     assert lab.client("dynamodb").list_tables()["TableNames"] == []
     assert lab.client("lambda").list_functions()["Functions"] == []

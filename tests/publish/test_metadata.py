@@ -1,5 +1,6 @@
 """The metadata that the repository shows, and the files that it names."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,12 @@ def complaints(section: dict[str, Any]) -> list[str]:
 
 def test_sources_can_be_published() -> None:
     assert [str(problem) for problem in command.source_problems(REPOSITORY, release=False)] == []
+
+
+@pytest.mark.parametrize("name", ["docs/installing.md", "examples/nested/template.yaml"])
+def test_documents_install_the_version_that_is_published(section: dict[str, Any], name: str) -> None:
+    told = re.findall(r"(?:SemanticVersion:|--semantic-version) (\S+)", (REPOSITORY / name).read_text())
+    assert set(told) == {section["SemanticVersion"]}
 
 
 @pytest.mark.parametrize(
