@@ -50,7 +50,7 @@ def test_check_of_what_can_be_published_ends_with_0_and_says_what_it_is(
             "pyproject.toml",
             f'version = "{VERSION}"',
             'version = "9.9.9"',
-            "pyproject.toml version: '9.9.9' must be the",
+            "pyproject.toml version: '9.9.9' must be",
         ),
         (
             "docs/installing.md",
