@@ -24,7 +24,7 @@ _RESOURCE_POLICIES = {
     "AWS::SQS::QueuePolicy",
 }
 _NESTED = {"AWS::CloudFormation::Stack", "AWS::Serverless::Application"}
-# What the console, and a template that nests the application, ask for differ from this by AUTO_EXPAND alone.
+# The command that installs an application, with its continued lines.
 _COMMAND = re.compile(r"create-cloud-formation-change-set(?:.*\\\n)*.*")
 _CAPABILITY = re.compile(r"CAPABILITY_[A-Z_]+")
 
