@@ -1,7 +1,7 @@
 # Every target sets up what it needs: python3 (3.11 or newer), make and git are all that must be there.
 # `build` and `deploy` are for AWS and also need the Python that RUNTIME names.
 .DEFAULT_GOAL := help
-.PHONY: help demo compare signals chaos check simulate test mutants lint build deploy event status clean
+.PHONY: help demo compare signals chaos check simulate test mutants lint docs build deploy publish-check publish event status clean
 
 PYTHON  ?= python3
 VENV    := .venv
@@ -14,7 +14,7 @@ export SAM_CLI_TELEMETRY := 0
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 help: ## List the targets.
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
 
 demo: $(READY) ## An outage on this machine, from first failure to drained backlog. Options: RATE OUTAGE SCALE RECOVERY KEEP=1
 	@$(BIN)/python -m lab demo $(if $(RATE),--rate $(RATE)) $(if $(OUTAGE),--outage $(OUTAGE)) \
@@ -61,11 +61,24 @@ lint: $(READY) ## Static checks of code, template and state machine.
 	@AWS_DEFAULT_REGION=us-east-1 $(BIN)/sam validate --lint
 	@AWS_DEFAULT_REGION=us-east-1 $(BIN)/sam validate --lint --template-file attach.yaml
 
+docs: $(READY) ## Generate docs/parameters.md from the templates.
+	@$(BIN)/python -m publish.parameters
+
 build: $(READY) ## Build the application for AWS into .aws-sam/.
 	@$(BIN)/sam build --parameter-overrides Runtime=$(RUNTIME)
 
 deploy: build ## Deploy to AWS, with your own credentials. Asks before it changes anything.
 	@$(BIN)/sam deploy --stack-name $(STACK) --parameter-overrides Runtime=$(RUNTIME)
+
+# Nothing leaves the machine: sam package uploads to an emulated S3. The result is .aws-sam/publish/packaged.yaml.
+publish-check: $(READY) ## Build what would go to the Serverless Application Repository, and check it by its rules.
+	@$(BIN)/python -m publish
+
+publish: $(READY) ## Publish to the Serverless Application Repository, with your own credentials: BUCKET=... AWS_REGION=...
+	@test -n '$(BUCKET)' || { echo 'BUCKET: missing; an S3 bucket that serverlessrepo.amazonaws.com may read'; exit 2; }
+	@$(BIN)/python -m publish --release --runtime $(RUNTIME)
+	@$(BIN)/sam package --config-env publish --s3-bucket '$(BUCKET)'
+	@$(BIN)/sam publish --config-env publish
 
 event: $(READY) ## Print a sample event filled with a deployed stack's names: NAME=probe_target STACK=sqs-circuit-breaker
 	@$(BIN)/python events/fill.py $(NAME) $(STACK)

@@ -18,6 +18,7 @@
   while, and refuses every other change meanwhile. How long is told by ``LAB_MAPPING_CHANGE_SECONDS``.
 * A proxy in front of ministack names another host than the one that a request was signed for, and writes the colons of
   an ARN in its path as they are. Where the functions are sent to a proxy, a signature for what they sent holds, too.
+* ministack does not apply SAM's transform to the template of a nested stack. CloudFormation does.
 * ministack keeps schedules by the real clock. The lab runs them at its own pace, so they are stopped.
 
 Run as a program, by the lab. It leaves everything else as it is, and refuses a ministack that it does not fit.
@@ -50,6 +51,7 @@ _METRICS_CONFIG = "MetricsConfig"
 _ALARM_FUNCTION = "_cw_metric_alarm_record"
 _SIGNATURE_FUNCTION = "header_signature_failure"
 _SCHEDULE_FUNCTION = "_tick_scheduled_rules"
+_TEMPLATE_FUNCTIONS = ("_parse_template", "_apply_transforms")
 # Answers of HTTP with this status or a higher one are refusals.
 _REFUSED = 300
 _IN_USE = "Cannot {} the event source mapping because it is in use."
@@ -178,6 +180,13 @@ def take_metric_math_alarms(provisioners: Any) -> None:
         return record_of(name, {**stand_in, "Namespace": "Lab", "MetricName": "EvaluatedByTheLab"})
 
     provisioners._cw_metric_alarm_record = record_of_any
+
+
+def transform_nested_templates(engine: Any) -> None:
+    """Have the template of a nested stack transformed as that of any other. Only nested stacks look this up late."""
+    _require(engine, *_TEMPLATE_FUNCTIONS)
+    parse, transform = (getattr(engine, name) for name in _TEMPLATE_FUNCTIONS)
+    engine._parse_template = lambda body: transform(parse(body))
 
 
 def let_mappings_take_time(service: Any, seconds: float) -> None:
@@ -379,11 +388,12 @@ if __name__ == "__main__":
     from ministack.app import main  # type: ignore[import-untyped]
     from ministack.core import iam_actions, iam_evaluator, sigv4  # type: ignore[import-untyped]
     from ministack.services import cloudwatch, eventbridge, lambda_svc  # type: ignore[import-untyped]
-    from ministack.services.cloudformation import provisioners  # type: ignore[import-untyped]
+    from ministack.services.cloudformation import engine, provisioners  # type: ignore[import-untyped]
 
     publish_metrics_of_mappings(lambda_svc, cloudwatch.record_metric)
     keep_metrics_config(lambda_svc, provisioners._RESOURCE_HANDLERS)
     take_metric_math_alarms(provisioners)
+    transform_nested_templates(engine)
     authorize_alarms_by_name(iam_actions)
     authorize_events_by_what_they_say(iam_actions, iam_evaluator)
     name_actions_as_aws_does(iam_actions)

@@ -20,6 +20,7 @@ from lab.emulated_cloud import (
     name_actions_as_aws_does,
     publish_metrics_of_mappings,
     take_metric_math_alarms,
+    transform_nested_templates,
 )
 
 FUNCTION = {"config": {"FunctionName": "orders"}}
@@ -327,3 +328,14 @@ def test_signature_for_a_proxy_holds_although_the_proxy_unquotes_colons():
 
     assert ask("/functions/arn%3Aaws%3Ax") is None
     assert ask("/functions/other") == ("SignatureDoesNotMatch", "no")
+
+
+def test_nested_template_is_parsed_and_then_transformed():
+    engine = SimpleNamespace(_parse_template=json.loads, _apply_transforms=lambda template: {**template, "plain": True})
+    transform_nested_templates(engine)
+    assert engine._parse_template('{"Transform": "AWS::Serverless-2016-10-31"}')["plain"] is True
+
+
+def test_ministack_that_does_not_transform_is_refused():
+    with pytest.raises(SystemExit, match="_apply_transforms"):
+        transform_nested_templates(SimpleNamespace(_parse_template=json.loads))

@@ -23,6 +23,7 @@ _COPIED = [
     "statemachine",
     "events",
     "lab",
+    "publish",
     "tests",
     "docs",
     "template.yaml",

@@ -14,41 +14,9 @@ from typing import Any
 
 from sam_template import REPOSITORY, Template, function_handlers, resources_of
 
-FUNCTIONS = REPOSITORY / "functions"
+from publish.accepted import TYPES
 
-# https://docs.aws.amazon.com/serverlessrepo/latest/devguide/list-supported-resources.html, those of the services used.
-REPOSITORY_TYPES = frozenset(
-    {
-        "AWS::CloudFormation::CustomResource",
-        "AWS::CloudWatch::Alarm",
-        "AWS::CloudWatch::Dashboard",
-        "AWS::DynamoDB::Table",
-        "AWS::Events::Rule",
-        "AWS::IAM::ManagedPolicy",
-        "AWS::IAM::Policy",
-        "AWS::IAM::Role",
-        "AWS::Lambda::Alias",
-        "AWS::Lambda::EventInvokeConfig",
-        "AWS::Lambda::EventSourceMapping",
-        "AWS::Lambda::Function",
-        "AWS::Lambda::LayerVersion",
-        "AWS::Lambda::Permission",
-        "AWS::Lambda::Version",
-        "AWS::Logs::LogGroup",
-        "AWS::Logs::MetricFilter",
-        "AWS::SNS::Subscription",
-        "AWS::SNS::Topic",
-        "AWS::SNS::TopicPolicy",
-        "AWS::SQS::Queue",
-        "AWS::SQS::QueuePolicy",
-        "AWS::SSM::Parameter",
-        "AWS::Serverless::Function",
-        "AWS::Serverless::LayerVersion",
-        "AWS::Serverless::SimpleTable",
-        "AWS::Serverless::StateMachine",
-        "AWS::StepFunctions::StateMachine",
-    }
-)
+FUNCTIONS = REPOSITORY / "functions"
 
 # Properties that give a resource a name of its own. Two stacks in one account must not collide.
 NAME_PROPERTIES = {
@@ -139,7 +107,7 @@ def type_problems(template: Template) -> list[str]:
     return [
         f"{name}: {resource['Type']} is not in the Application Repository's list"
         for name, resource in template["Resources"].items()
-        if resource["Type"] not in REPOSITORY_TYPES
+        if resource["Type"] not in TYPES
     ]
 
 
