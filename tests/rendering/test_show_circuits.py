@@ -1,6 +1,11 @@
 """The dashboard's widget in a real browser: readable in both themes, narrow and wide, whatever it has to say."""
 
+import json
+import re
+from typing import Any
+
 import pytest
+from sam_template import source_template
 
 from breaker.overview import Overview, Seen
 from breaker.status import Standing, as_rows
@@ -29,11 +34,12 @@ MIXED = [
 ]
 
 
-def show(page: BrowserPage, widget: str, *, theme: str, width: int = 1200) -> None:
+def show(page: BrowserPage, widget: str, *, theme: str, width: int = 1200, height: int = 700) -> None:
     back, text = _CONSOLE[theme]
     page.show(
         f"<!doctype html><html><body style='margin:0;background:{back};color:{text}'>{widget}</body></html>",
         width=width,
+        height=height,
         dark=theme == "dark",
     )
 
@@ -103,3 +109,25 @@ def test_widget_as_many_circuits_as_it_shows_are_all_to_be_seen(browser_page: Br
     browser_page.picture("widget-many")
     assert {one.circuit for one in circuits} <= set(browser_page.texts())
     assert browser_page.sticking_out() == []
+
+
+def test_widget_few_circuits_fit_where_the_dashboard_shows_them(browser_page: BrowserPage) -> None:
+    circuits = [
+        seen("orders", Standing.PAUSED),
+        seen("payments", Standing.RECOVERING),
+        seen("invoices", Standing.FLOWING),
+    ]
+    show(browser_page, widget_of(circuits, "light"), theme="light", width=1100, height=470)
+    # This is docs/widget.png.
+    browser_page.picture("widget")
+    (widget,) = [widget for widget in dashboard_widgets() if widget["type"] == "custom"]
+    # A row of the dashboard's grid is about 50 pixels high, and the widget's title takes one.
+    height = browser_page.page.evaluate("document.querySelector('.cb').getBoundingClientRect().height")
+    assert height <= (widget["height"] - 1) * 50
+
+
+def dashboard_widgets() -> list[dict[str, Any]]:
+    body = source_template()["Resources"]["CircuitsDashboard"]["Properties"]["DashboardBody"]["Fn::Sub"][0]
+    # JSON before anything is filled in, but for the two alarms that there may be.
+    widgets: list[dict[str, Any]] = json.loads(re.sub(r"^ +\$\{\w+\}\n", "", body, flags=re.MULTILINE))["widgets"]
+    return widgets
