@@ -18,11 +18,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "functions"))
 
-from breaker import clients, clock
+from breaker import clients, clock, overview
 from breaker.circuit_table import CircuitTable
-from breaker.errors import MappingNotSettled
-from breaker.observation import observe
-from breaker.status import Status, as_lines, status_of
+from breaker.status import Status, as_lines
 
 
 class CannotLook(Exception):
@@ -52,16 +50,7 @@ def circuit_table(cloudformation: Any, stack: str) -> str:
 def look(table: CircuitTable, name: str) -> Status | None:
     """Return how a circuit stands, None where it was removed meanwhile."""
     record = table.load(name)
-    if record is None:
-        return None
-    figures = observe(
-        record,
-        functions=clients.lambda_control(),
-        sqs=clients.sqs(),
-        cloudwatch=clients.cloudwatch(),
-        stepfunctions=clients.stepfunctions(),
-    )
-    return status_of(record, figures, now=clock.now())
+    return overview.look(record) if record else None
 
 
 def look_at_all(table: CircuitTable) -> tuple[list[Status], dict[str, str]]:
@@ -71,7 +60,7 @@ def look_at_all(table: CircuitTable) -> tuple[list[Status], dict[str, str]]:
     for name in table.names():
         try:
             status = look(table, name)
-        except (ClientError, BotoCoreError, MappingNotSettled) as error:
+        except overview.CANNOT_LOOK as error:
             failed[name] = str(error)
         else:
             seen += [status] if status else []

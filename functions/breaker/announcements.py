@@ -64,6 +64,8 @@ _METRICS = {
     Change.COMMANDED: "Commanded",
     Change.BREAKER_FAILED: "BreakerFailed",
 }
+# What a dashboard draws: the higher, the less gets through.
+_STATE_VALUES = {"CLOSED": 0, "HALF_OPEN": 1, "OPEN": 2}
 # A probe every two minutes and each step of a recovery would drown what somebody must read.
 _NOT_NOTIFIED = {Change.PROBED, Change.HALF_OPEN, Change.RAISED, Change.HANDED_OVER}
 
@@ -119,6 +121,9 @@ def announce(announcement: Announcement) -> bool:
     detail = announcement.detail()
     logger.info(f"{announcement.change}: {announcement.reason}", extra=detail)
     count(_METRICS[announcement.change], announcement.circuit)
+    if announcement.before != announcement.after:
+        # The reconciler alone would miss what is short.
+        tell_state(announcement.circuit, announcement.after)
     failures = [_put_event(detail)]
     if environment.notification_topic() and announcement.change not in _NOT_NOTIFIED:
         failures.append(_notify(detail))
@@ -138,6 +143,12 @@ def count(metric: str, circuit: str, value: float = 1) -> None:
         default_dimensions={"circuit": circuit},
     ):
         pass
+
+
+def tell_state(circuit: str, state: str) -> None:
+    """Write the metric CircuitState: 0 CLOSED, 1 HALF_OPEN, 2 OPEN. Nothing where the state is unknown."""
+    if state in _STATE_VALUES:
+        count("CircuitState", circuit, _STATE_VALUES[state])
 
 
 def _put_event(detail: dict[str, Any]) -> str | None:

@@ -13,7 +13,7 @@ from aws_lambda_powertools import Logger
 
 from breaker import clock, source_queue
 from breaker.alarm import any_rings
-from breaker.announcements import Announcement, Change, announce
+from breaker.announcements import Announcement, Change, announce, tell_state
 from breaker.changes import change_circuit
 from breaker.circuit_table import (
     GAVE_UP_ANNOUNCED,
@@ -75,10 +75,11 @@ class Reconciler:
     early: bool = False
 
     def reconcile(self, name: str) -> Finding:
-        """Repair one circuit. Returns what was found."""
+        """Repair one circuit, and write its state as a metric. Returns what was found."""
         record = self.table.load(name)
         if record is None:
             return Finding.NOTHING
+        tell_state(name, record.state.value)
         if record.owner.startswith(REMOVAL_PREFIX):
             return Finding.BEING_REMOVED
         try:

@@ -140,25 +140,45 @@ def status_of(record: Record, figures: Figures, *, now: datetime) -> Status:
     )
 
 
-def as_lines(status: Status, *, now: datetime) -> list[str]:
-    """Return the status as lines for a terminal, every character of them printable."""
+def headline(status: Status) -> str:
+    """Return the status in a few words, such as "OPEN (gave up)"."""
+    return f"{status.state} ({status.standing.lower().replace('_', ' ')})"
+
+
+def as_rows(status: Status, *, now: datetime) -> list[tuple[str, str]]:
+    """Return what there is to say of a circuit, as pairs of a name and a text."""
     figures = status.figures
     waiting = f"{figures.visible} waiting, {figures.hidden} hidden, {figures.delayed} delayed"
     age = f"; the oldest is {_duration(figures.oldest_seconds)} old" if figures.oldest_seconds else ""
-    lines = [
-        f"{status.circuit}: {status.state} ({status.standing.lower().replace('_', ' ')})",
-        f"  since       {_moment(status.since, now)}",
-        f"  why         {status.why}",
-        *([f"  next probe  {_moment(status.next_probe_at, now)}"] if status.next_probe_at else []),
-        f"  queue       {waiting}{age}",
-        f"  mapping     {figures.mapping}",
-        f"  alarm       {figures.alarm or 'gone'}",
-        f"  mode        {status.mode}" + (f", by hand since {status.mode_by_hand}" if status.mode_by_hand else ""),
-        *([f"  incident    {status.incident}, {status.failed_probes} failed probes"] if status.incident else []),
-        f"  next        {status.what_next}",
-        f"  to do       {status.to_do}",
+    return [
+        ("since", as_moment(status.since, now=now)),
+        ("why", status.why),
+        *([("next probe", as_moment(status.next_probe_at, now=now))] if status.next_probe_at else []),
+        ("queue", waiting + age),
+        ("mapping", figures.mapping),
+        ("alarm", figures.alarm or "gone"),
+        ("mode", status.mode + (f", by hand since {status.mode_by_hand}" if status.mode_by_hand else "")),
+        *([("incident", f"{status.incident}, {status.failed_probes} failed probes")] if status.incident else []),
+        ("next", status.what_next),
+        ("to do", status.to_do),
     ]
-    return ["".join(letter if letter.isprintable() else "?" for letter in line) for line in lines]
+
+
+def as_lines(status: Status, *, now: datetime) -> list[str]:
+    """Return the status as lines for a terminal, every character of them printable."""
+    rows = [f"  {name:<12}{text}" for name, text in as_rows(status, now=now)]
+    return [printable(line) for line in (f"{status.circuit}: {headline(status)}", *rows)]
+
+
+def as_moment(text: str, *, now: datetime) -> str:
+    """Return an ISO 8601 text with how far that is from now."""
+    seconds = round((now - clock.parse(text)).total_seconds())
+    return f"{text} ({_duration(seconds)} ago)" if seconds >= 0 else f"{text} (in {_duration(-seconds)})"
+
+
+def printable(text: str) -> str:
+    """Return the text with a question mark for each character that shows nothing, or changes how others show."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def _standing(record: Record, figures: Figures, now: datetime) -> Standing:
@@ -221,11 +241,6 @@ _NEXT = {
     ),
     Standing.BEING_REMOVED: ("The stack removes this circuit, and leaves its mapping enabled.", "Nothing."),
 }
-
-
-def _moment(text: str, now: datetime) -> str:
-    seconds = round((now - clock.parse(text)).total_seconds())
-    return f"{text} ({_duration(seconds)} ago)" if seconds >= 0 else f"{text} (in {_duration(-seconds)})"
 
 
 def _duration(seconds: int) -> str:

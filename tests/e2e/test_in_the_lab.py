@@ -179,6 +179,26 @@ def test_commands_by_hand_open_hold_close_and_tell(lab: Lab) -> None:
         lab.client("stepfunctions").stop_execution(executionArn=first)
 
 
+def test_the_dashboard_is_there_and_its_widget_shows_the_circuit_with_no_more_than_its_own_permissions(
+    lab: Lab,
+) -> None:
+    name = lab.stack.resources["CircuitsDashboard"]
+    body = json.loads(lab.client("cloudwatch").get_dashboard(DashboardName=name)["DashboardBody"])
+    (widget,) = [widget["properties"] for widget in body["widgets"] if widget["type"] == "custom"]
+    assert name.startswith(lab.stack.name)
+    assert lab.stack.outputs["DashboardUrl"].endswith(f"#dashboards/dashboard/{name}")
+    assert "${PROP('Dim.circuit')}" in json.dumps(body)
+
+    event = {"widgetContext": {"theme": "dark"}}
+    answer = lab.client("lambda").invoke(FunctionName=widget["endpoint"], Payload=json.dumps(event).encode())
+    shown = json.loads(answer["Payload"].read())
+    assert "FunctionError" not in answer, shown
+    assert lab.places.circuit in shown
+    # All that it asked for was granted: nothing is missing.
+    assert "CLOSED (flowing)" in shown
+    assert "trouble" not in shown
+
+
 def test_an_event_from_code_opens_the_circuit_that_it_names_and_no_word_of_it_is_repeated(lab: Lab) -> None:
     states, machine = lab.client("stepfunctions"), lab.stack.resources["CircuitBreaker"]
     known = {each["executionArn"] for each in states.list_executions(stateMachineArn=machine)["executions"]}

@@ -92,6 +92,7 @@ def test_events_are_one_for_each_function_and_for_each_way_to_start() -> None:
         "find_pipeline",
         "register_circuit",
         "reconcile_circuits",
+        "show_circuits",
         "example_target",
     }
 
@@ -242,6 +243,14 @@ def test_event_error_caught_by_the_machine_is_accepted_by_record_failure(
 def test_event_reconcile_circuits_finds_nothing_to_do(world: World, events: Events) -> None:
     before = world.items()
     assert world.run("reconcile_circuits", events["reconcile_circuits"]) == {CIRCUIT: "NOTHING"}
+    assert world.items() == before
+
+
+def test_event_show_circuits_shows_the_circuit_and_changes_nothing(world: World, events: Events) -> None:
+    before = world.items()
+    answer = world.run("show_circuits", events["show_circuits"])
+    assert CIRCUIT in answer
+    assert "CLOSED (flowing)" in answer
     assert world.items() == before
 
 

@@ -78,6 +78,7 @@ STEPS = (
     "end_incident",
     "reconcile_circuits",
     "record_failure",
+    "show_circuits",
 )
 
 
@@ -149,6 +150,7 @@ def test_no_content_leaves_a_whole_incident(world: World, listener: Listener, to
     # The search is not in vain: the token is where it may be.
     assert token in as_json(world.items())
     assert token in json.dumps(world.invocations)
+    assert "orders" in listener.run("show_circuits", {})
     world.wait(1)
     for step, place in (
         ("rejitter_backlog", "rejitter"),

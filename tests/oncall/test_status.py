@@ -7,6 +7,7 @@ from typing import Any
 import boto3
 import pytest
 
+from breaker.errors import MappingNotSettled
 from oncall import status
 from tests.functions.world import World, new_world
 
@@ -87,7 +88,7 @@ def test_main_circuit_that_cannot_be_looked_at_is_named_and_hides_no_other(
 
     def refuse(table: Any, name: str) -> Any:
         if name == "broken":
-            raise status.MappingNotSettled("mapping 1: Lambda answered TooManyRequestsException")
+            raise MappingNotSettled("mapping 1: Lambda answered TooManyRequestsException")
         return look(table, name)
 
     monkeypatch.setattr(status, "look", refuse)

@@ -588,6 +588,14 @@ class World:
             )
         return self.invoke("ReconcileCircuitsFunction", event or {"source": "aws.events"})
 
+    def show_circuits(self) -> str:
+        """Return the dashboard's widget."""
+        if "ShowCircuitsFunction" not in self.cloud.functions:
+            self.cloud.functions["ShowCircuitsFunction"] = DeployedFunction(
+                _handler_of("show_circuits"), STEP_TIMEOUT_SECONDS
+            )
+        return str(self.invoke("ShowCircuitsFunction", {"widgetContext": {"theme": "light"}}))
+
     def reconcile_every(self, seconds: float) -> None:
         """Run the reconciler on a schedule from now on."""
 

@@ -26,6 +26,7 @@ def watched(**surroundings: Any) -> Iterator[tuple[World, Calls]]:
         assert world.find_pipeline()["Status"] == "SUCCESS"
         world.notify()
         world.reconcile()
+        world.show_circuits()
         calls = Calls(world)
         calls.watch()
         with hooked(calls):
@@ -113,6 +114,17 @@ def messages_at_their_last_receive() -> Iterator[Made]:
         yield from calls.made
 
 
+def looks_at_the_dashboard() -> Iterator[Made]:
+    """Have somebody look at an open circuit."""
+    with watched() as (world, calls):
+        world.send(1)
+        world.target.behaviour = failing
+        world.start()
+        world.clock.sleep(60)
+        assert "OPEN (paused)" in world.show_circuits()
+    yield from calls.made
+
+
 def upgrades() -> Iterator[Made]:
     """Have an execution that began under the release before."""
     with watched(definition=json.loads(FORMAT_1.read_text())) as (world, calls):
@@ -134,6 +146,7 @@ def recorded() -> frozenset[Triple]:
         errors_that_go_on,
         other_peoples_doings,
         messages_at_their_last_receive,
+        looks_at_the_dashboard,
         upgrades,
     )
     for happening in happenings:

@@ -112,11 +112,12 @@ def type_problems(template: Template) -> list[str]:
 
 
 def name_problems(transformed: Template) -> list[str]:
-    """No resource may carry a physical name."""
+    """No resource may carry a physical name, but one that tells the stack and its Region apart from all others."""
     return [
         f"{name} has a fixed {NAME_PROPERTIES[resource['Type']]}"
         for name, resource in transformed["Resources"].items()
-        if NAME_PROPERTIES.get(resource["Type"]) in resource.get("Properties", {})
+        if (given := resource.get("Properties", {}).get(NAME_PROPERTIES.get(resource["Type"]))) is not None
+        and not {"AWS::StackName", "AWS::Region"} <= set(re.findall(r"\${([\w:]+)}", json.dumps(given)))
     ]
 
 

@@ -315,6 +315,11 @@ TRANSFORMED_BREAKAGES: list[tuple[Check, str, Callable[[Template], object]]] = [
     ),
     (checks.name_problems, "queue", lambda t: _properties(t, "AWS::SQS::Queue").update(QueueName="orders")),
     (checks.name_problems, "function", lambda t: _properties(t, "AWS::Lambda::Function").update(FunctionName="probe")),
+    (
+        checks.name_problems,
+        "dashboard",
+        lambda t: _properties(t, "AWS::CloudWatch::Dashboard").update(DashboardName={"Fn::Sub": "${AWS::StackName}"}),
+    ),
     (checks.log_group_problems, "no retention", lambda t: _properties(t, "AWS::Logs::LogGroup").pop("RetentionInDays")),
     (
         checks.log_group_problems,

@@ -82,3 +82,27 @@ def test_announce_topic_that_refuses_shows_and_does_not_raise(
     assert announce(opened()) is False
     assert [line.__dict__["error_code"] for line in caplog.records if line.levelname == "ERROR"] == ["NotFound"]
     assert "AnnouncementFailed" in capsys.readouterr().out
+
+
+def states_written(capsys: pytest.CaptureFixture[str]) -> list[tuple[str, list[int]]]:
+    """Return circuit and value of each metric CircuitState that was written."""
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
+    return [(line["circuit"], line["CircuitState"]) for line in lines if "CircuitState" in line]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "values"),
+    [
+        ("CLOSED", "OPEN", [2]),
+        ("OPEN", "HALF_OPEN", [1]),
+        ("HALF_OPEN", "CLOSED", [0]),
+        ("OPEN", "OPEN", []),  # a probe changes nothing
+        ("", "", []),  # what failed did not know its circuit
+        ("CLOSED", "", []),
+    ],
+)
+def test_announce_change_of_state_is_a_metric_that_a_dashboard_can_draw(
+    capsys: pytest.CaptureFixture[str], before: str, after: str, values: list[int]
+) -> None:
+    announce(Announcement("orders", "orders-1", 3, Change.OPENED, before, after, "why"))
+    assert states_written(capsys) == [("orders", [value]) for value in values]
