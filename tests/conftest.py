@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+# The fixture `browser_page`.
+pytest_plugins = ["tests.browser"]
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 # The deployment package is functions/, so its modules are imported as they are on Lambda. The other two hold what the
