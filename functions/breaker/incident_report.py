@@ -1,4 +1,4 @@
-"""The report of an incident: the execution's output, a log line, a field of the event that ends it, words in its notice.
+"""The report of an incident: the execution's output, a log line, a field of the event that ends it, and in its notice.
 
 What the record counts is exact. What CloudWatch was asked for is approximate, and None where nobody knows: a figure
 that was not measured is never shown as 0. `docs/schemas/circuit-state-change.schema.json` describes every field.

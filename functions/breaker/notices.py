@@ -155,11 +155,12 @@ def _closed(circuit: str, detail: Mapping[str, Any]) -> _Words:
     if outcome == "REMOVED":
         return _Words(
             headline="CLOSED, the circuit was removed",
-            happened=f"Circuit {circuit} was removed in the middle of an incident. Its consumer is no longer protected.",
+            happened=f"Circuit {circuit} was removed in the middle of an incident. Its consumer is no longer"
+            " protected.",
             safe="Messages that the breaker held back are shown again. A message that fails uses up a receive.",
             happens_next="Nothing. The event source mapping, if it is still there, is left enabled with its owner's"
             " settings.",
-            to_do="If the service behind the consumer is still down, disable the event source mapping until it is back.",
+            to_do="If the service behind the consumer is still down, disable the event source mapping meanwhile.",
         )
     return _Words(
         headline="CLOSED, messages flow",

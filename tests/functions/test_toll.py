@@ -1,11 +1,11 @@
 """What an incident has cost by CloudWatch's figures, and that nobody waits for them."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from breaker import clients
 from breaker.toll import UNKNOWN, Toll, read_toll
 from tests.functions.world import World
 
@@ -63,12 +63,12 @@ def test_toll_counts_from_the_first_bad_minute_to_now(world: World) -> None:
     assert found.dead_lettered == 0
 
 
-def test_toll_messages_are_known_only_where_the_mapping_publishes_them(make_world: Callable[..., World]) -> None:
-    for messages_failed, expected in ((None, None), (95, 3 * 95)):
-        world = make_world()
-        world.register()
-        outage(world, messages_failed=messages_failed)
-        assert toll(world).failed_messages == expected
+@pytest.mark.parametrize(("messages_failed", "expected"), [(None, None), (95, 3 * 95), (0, 0)])
+def test_toll_messages_are_known_only_where_the_mapping_publishes_them(
+    world: World, messages_failed: int | None, expected: int | None
+) -> None:
+    outage(world, messages_failed=messages_failed)
+    assert toll(world).failed_messages == expected
 
 
 def test_toll_of_an_opening_that_no_metric_explains_begins_with_it(world: World) -> None:
@@ -123,8 +123,6 @@ def test_toll_of_an_incident_too_long_for_cloudwatch_is_unknown(world: World) ->
 def test_toll_that_cloudwatch_refuses_is_unknown_and_ends_the_incident_all_the_same(
     world: World, code: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from breaker import clients
-
     document = world.open(probe={"outcome": "HEALED", "reason": "test"})
     world.wait(600)
     document["closing"] = world.run("close_circuit", document)

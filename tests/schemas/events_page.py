@@ -35,8 +35,8 @@ event never stops the breaker; it is an error in the log and the metric `Announc
 | a field that is there more often than before | a field that was always there is not any more |
 | other words in `reason` and `answer` | another type, unit or meaning of a field |
 
-So leave out of account what you do not know, match on `change`, not on words, and expect `null` where the tables say so.
-The report has a `version` of its own, by the same rules.
+So leave out of account what you do not know, match on `change` and not on words, and expect `null` where the tables say
+so. The report has a `version` of its own, by the same rules.
 
 ## A rule to copy
 
@@ -62,11 +62,15 @@ def page() -> str:
 
 
 _REPORT = (
-    "The field `report` of CLOSED, and of GAVE_UP with STAY_OPEN. It is also the output of the execution that ends the",
-    "incident. What is *counted* stands in the circuit's record, and is exact but for a step that was killed between its",
-    "work and its note. What is *as CloudWatch saw it* was asked for once, as the report was written: whole metric minutes",
-    "that CloudWatch showed by then, so the last minute or two may be missing. `null` is never 0: nobody knows. After a",
-    "removal, and for an incident longer than 14 days less 3 hours, all of CloudWatch's figures are `null`.",
+    "The field `report` of CLOSED, and of GAVE_UP with STAY_OPEN. It is also the output of the execution that ends",
+    "the incident.",
+    "",
+    "- What is *counted* stands in the circuit's record. It is exact, but for a step that was killed between its work",
+    "  and its note.",
+    "- What is *as CloudWatch saw it* was asked for once, as the report was written: whole metric minutes that",
+    "  CloudWatch showed by then. The last minute or two may be missing.",
+    "- `null` is not 0: nobody knows. After a removal, and for an incident longer than 14 days less 3 hours, all of",
+    "  CloudWatch's figures are `null`.",
 )
 
 
@@ -89,8 +93,8 @@ def _inputs() -> Iterator[str]:
         _block({"Source": "shop.payments", "DetailType": "Circuit Trip Requested", "Detail": requested["examples"][0]}),
         "",
         f"[schemas/{EXECUTION_INPUT}.schema.json](schemas/{EXECUTION_INPUT}.schema.json): {start['description']}",
-        "[operations.md](operations.md) has what each command does. A document that is refused fails its execution with",
-        "`InvalidTrip`, which names field, value and rule. A field that the schema does not name is refused, too.",
+        "[operations.md](operations.md) has what each command does. A document that is refused fails its execution",
+        "with `InvalidTrip`, which names field, value and rule. A field that the schema does not name is refused, too.",
     )
     for definition in start["definitions"].values():
         yield from ("", definition["description"])
