@@ -27,6 +27,8 @@ _STATES = {
     "CLOSED": "good", "Enabled": "good", "OK": "good", "OPEN": "bad", "Disabled": "bad", "ALARM": "bad",
     "HALF_OPEN": "between", "Enabling": "between", "Disabling": "between", "Updating": "between",
 }  # fmt: skip
+# What null means in the report, where it is not that nobody knows.
+_NOTHING = {"redrive": "none", "closed_at": "not yet"}
 _LANES = (("circuit", "circuit"), ("mapping", "consumer"), ("alarm", "alarm"))
 
 
@@ -284,10 +286,10 @@ def _note(result: OutageResult) -> str:
 
 def _reported(result: OutageResult, event: Heard) -> str:
     report: Mapping[str, Any] = event.event["detail"]["report"]
-    lines = [
-        f'<tr><th scope="row">{escape(name.replace("_", " "))}</th><td>{escape(_value(value))}</td></tr>'
-        for name, value in report.items()
-    ]
+    lines = []
+    for name, value in report.items():
+        text = _value(value, _NOTHING.get(name, "not known"))
+        lines.append(f'<tr><th scope="row">{escape(name.replace("_", " "))}</th><td>{escape(text)}</td></tr>')
     whole = json.dumps(event.event, indent=2, ensure_ascii=False)
     return (
         f"<p>At {clock_text(_at(result, event))}:</p>"
@@ -296,9 +298,9 @@ def _reported(result: OutageResult, event: Heard) -> str:
     )
 
 
-def _value(value: Any) -> str:
+def _value(value: Any, nothing: str = "not known") -> str:
     if value is None:
-        return "not known"
+        return nothing
     if isinstance(value, Mapping):
         return ", ".join(f"{name}: {_value(inner)}" for name, inner in value.items())
     return str(value)

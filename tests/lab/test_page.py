@@ -1,4 +1,4 @@
-"""The page of an outage: it says what happened, fetches nothing, shows hostile text as text, and can be read anywhere."""
+"""The page of an outage: what it says, that it fetches nothing, that hostile text stays text, that it can be read."""
 
 from __future__ import annotations
 
