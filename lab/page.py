@@ -115,7 +115,11 @@ def _times(count: int, what: str) -> str:
 
 def _charts(result: OutageResult) -> str:
     end = result.samples[-1].at or 1.0
-    return "\n".join([_rates(result, end), _failures(result, end), _depths(result, end), _lanes(result, end)])
+    legend = (
+        '<p class="legend"><span class="key outage"></span>the service is down. Dashed: the consumer is paused,'
+        " and runs again.</p>"
+    )
+    return "\n".join([legend, _rates(result, end), _failures(result, end), _depths(result, end), _lanes(result, end)])
 
 
 def _rates(result: OutageResult, end: float) -> str:
@@ -159,8 +163,8 @@ def _lanes(result: OutageResult, end: float) -> str:
     shown = []
     for attribute, name in _LANES:
         stretches = [
-            f'<rect class="{_STATES.get(state, "unknown")}" x="{_x(start, end)}" y="0"'
-            f' width="{_x(stop - start, end)}" height="100">'
+            f'<rect class="{_STATES.get(state, "unknown")}" x="{_x(start, end)}" y="{_lane_top(state)}"'
+            f' width="{_x(stop - start, end)}" height="{100 - _lane_top(state)}">'
             f"<title>{escape(f'{state} from {clock_text(start)}')}</title></rect>"
             for start, stop, state in bands(result.samples, attribute, end)
         ]
@@ -174,6 +178,11 @@ def _lanes(result: OutageResult, end: float) -> str:
         f'<figure class="lanes"><figcaption><b>States</b> <span class="legend">{legend}</span></figcaption>'
         f"{''.join(shown)}{_ticks(end)}</figure>"
     )
+
+
+def _lane_top(state: str) -> int:
+    # The worse, the higher: colours alone do not tell everybody.
+    return {"bad": 0, "between": 35, "good": 65}.get(_STATES.get(state, ""), 85)
 
 
 def _chart(title: str, legend: str, shapes: Sequence[str], result: OutageResult, end: float, top: float) -> str:
@@ -248,7 +257,7 @@ def _timeline(result: OutageResult) -> str:
         for change in result.changes
         if change.subject != "step"
     ]
-    head = '<thead><tr><th class="number">at</th><th>what</th><th>how</th></tr></thead>'
+    head = '<thead><tr><th class="number">at</th><th class="what">what</th><th>how</th></tr></thead>'
     return f"<table>{head}<tbody>{''.join(lines)}</tbody></table>"
 
 

@@ -39,6 +39,7 @@ figcaption { display: flex; flex-wrap: wrap; gap: 0 1rem; font-size: .9rem; marg
 .mark { stroke-width: 1.5; stroke-dasharray: 3 3; }
 .mark.good { stroke: var(--good); } .mark.bad { stroke: var(--bad); }
 .outage { fill: var(--shade); }
+.key.outage { background: var(--shade); border: 1px solid var(--bad); }
 .key.good { background: var(--good); } .key.bad { background: var(--bad); }
 .key.between { background: var(--between); }
 .key.wait { background: var(--wait); } .key.sent { background: var(--ink); }
@@ -48,7 +49,7 @@ figcaption { display: flex; flex-wrap: wrap; gap: 0 1rem; font-size: .9rem; marg
 .lane .plot { height: 1.1rem; }
 .lane { margin-bottom: .3rem; }
 .lane-name { font-size: .75rem; line-height: 1.2; color: var(--pale); }
-table { border-collapse: collapse; width: 100%; font-size: .95rem; }
+table { border-collapse: collapse; table-layout: fixed; width: 100%; font-size: .95rem; }
 th, td { text-align: left; vertical-align: top; padding: .25rem .75rem .25rem 0; border-bottom: 1px solid var(--rule);
   overflow-wrap: anywhere; }
 th { font-weight: 500; }
@@ -56,6 +57,7 @@ thead th { color: var(--pale); }
 .report th, .figures th { width: 14rem; }
 .number { font-variant-numeric: tabular-nums; white-space: nowrap; }
 td.number, th.number { text-align: right; width: 4.5rem; }
+.what { width: 6.5rem; }
 .figures td.number { width: 6rem; font-weight: 600; }
 .figures td:last-child { color: var(--pale); }
 .promises { list-style: none; padding: 0; margin: 0; }

@@ -4,7 +4,7 @@ Made from an announcement's detail alone, which holds no content of a message.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,11 +65,18 @@ def write_notice(detail: Mapping[str, Any]) -> Notice:
         f"What happens by itself: {words.happens_next}",
         f"What to do: {words.to_do}",
         *([f"The incident in figures: {_figures(detail['report'])}"] if "report" in detail else []),
-        "\n".join(
-            f"{name}: {value if isinstance(value, str) else json.dumps(value)}" for name, value in detail.items()
-        ),
+        "\n".join(_fields(detail)),
     ]
     return Notice(_subject(f"[{circuit}] {words.headline}: {reason}"), "\n\n".join(paragraphs))
+
+
+def _fields(part: Mapping[str, Any], within: str = "") -> Iterator[str]:
+    """Yield the fields of the event, one a line; those of an object by its name and theirs."""
+    for name, value in part.items():
+        if isinstance(value, Mapping):
+            yield from _fields(value, f"{within}{name}.")
+        else:
+            yield f"{within}{name}: {value if isinstance(value, str) else json.dumps(value)}"
 
 
 def _figures(report: Mapping[str, Any]) -> str:

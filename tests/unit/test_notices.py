@@ -56,6 +56,12 @@ def test_notice_ends_with_the_fields_of_the_event(change: str) -> None:
     assert {"circuit: orders", "incident: orders-1", f"change: {change}"} <= set(lines)
 
 
+def test_notice_fields_of_an_object_are_lines_too() -> None:
+    lines = write_notice(examples("CLOSED")[0]).message.splitlines()
+    assert {"report.failed_probes: 8", "report.redrive: null", "report.cause.kind: ALARM"} <= set(lines)
+    assert not any("{" in line for line in lines if line.startswith("report"))
+
+
 @given(st.text(max_size=600), st.text(max_size=80), st.sampled_from(sorted(Change)))
 def test_notice_any_text_makes_a_subject_that_sns_takes(reason: str, circuit: str, change: str) -> None:
     subject = write_notice(detail(change, reason) | {"circuit": circuit}).subject
