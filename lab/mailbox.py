@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from lab.emulator import ACCOUNT_ID, REGION
-
 if TYPE_CHECKING:
     from lab.session import Lab
 
@@ -45,9 +43,9 @@ class Mailbox:
         self._sqs = lab.client("sqs")
         self._queues = {name: self._sqs.create_queue(QueueName=name)["QueueUrl"] for name in (_NOTICES, _EVENTS)}
         self.topic: str = lab.client("sns").create_topic(Name=_NOTICES)["TopicArn"]
-        lab.client("sns").subscribe(TopicArn=self.topic, Protocol="sqs", Endpoint=_arn(_NOTICES))
+        lab.client("sns").subscribe(TopicArn=self.topic, Protocol="sqs", Endpoint=self._arn(_NOTICES))
         lab.client("events").put_rule(Name=_EVENTS, EventPattern=json.dumps(_PATTERN), State="ENABLED")
-        lab.client("events").put_targets(Rule=_EVENTS, Targets=[{"Id": "mailbox", "Arn": _arn(_EVENTS)}])
+        lab.client("events").put_targets(Rule=_EVENTS, Targets=[{"Id": "mailbox", "Arn": self._arn(_EVENTS)}])
 
     def notices(self) -> list[Heard]:
         """Take out the notifications that have arrived, oldest first."""
@@ -56,6 +54,10 @@ class Mailbox:
     def events(self) -> list[Heard]:
         """Take out the events that have arrived, oldest first."""
         return _in_order([_event(json.loads(body)) for body in self._take(_EVENTS)])
+
+    def _arn(self, name: str) -> str:
+        answer = self._sqs.get_queue_attributes(QueueUrl=self._queues[name], AttributeNames=["QueueArn"])
+        return str(answer["Attributes"]["QueueArn"])
 
     def _take(self, name: str) -> list[str]:
         bodies: list[str] = []
@@ -67,10 +69,6 @@ class Mailbox:
             for message in messages:
                 bodies.append(message["Body"])
                 self._sqs.delete_message(QueueUrl=self._queues[name], ReceiptHandle=message["ReceiptHandle"])
-
-
-def _arn(queue: str) -> str:
-    return f"arn:aws:sqs:{REGION}:{ACCOUNT_ID}:{queue}"
 
 
 def _notice(envelope: Mapping[str, Any]) -> Heard:
