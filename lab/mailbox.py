@@ -42,6 +42,9 @@ class Mailbox:
     def __init__(self, lab: Lab) -> None:
         self._sqs = lab.client("sqs")
         self._queues = {name: self._sqs.create_queue(QueueName=name)["QueueUrl"] for name in (_NOTICES, _EVENTS)}
+        for name, service in ((_NOTICES, "sns"), (_EVENTS, "events")):
+            policy = json.dumps(_policy(self._arn(name), f"{service}.amazonaws.com"))
+            self._sqs.set_queue_attributes(QueueUrl=self._queues[name], Attributes={"Policy": policy})
         self.topic: str = lab.client("sns").create_topic(Name=_NOTICES)["TopicArn"]
         lab.client("sns").subscribe(TopicArn=self.topic, Protocol="sqs", Endpoint=self._arn(_NOTICES))
         lab.client("events").put_rule(Name=_EVENTS, EventPattern=json.dumps(_PATTERN), State="ENABLED")
@@ -69,6 +72,17 @@ class Mailbox:
             for message in messages:
                 bodies.append(message["Body"])
                 self._sqs.delete_message(QueueUrl=self._queues[name], ReceiptHandle=message["ReceiptHandle"])
+
+
+def _policy(queue: str, service: str) -> dict[str, Any]:
+    """A queue's policy that lets a service send to it."""
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": service},
+        "Action": "sqs:SendMessage",
+        "Resource": queue,
+    }
+    return {"Version": "2012-10-17", "Statement": [statement]}
 
 
 def _notice(envelope: Mapping[str, Any]) -> Heard:

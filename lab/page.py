@@ -21,6 +21,7 @@ from lab.summary import rows
 # The charts' own width; the page stretches it.
 _WIDTH, _HEIGHT = 1000.0, 100.0
 _BIN_SECONDS = 10.0
+_HEADROOM = 1.08
 # At most so many labels below a chart. Every second one goes where the page is narrow.
 _MOST_TICKS = 9
 _STATES = {
@@ -124,7 +125,7 @@ def _charts(result: OutageResult) -> str:
 
 def _rates(result: OutageResult, end: float) -> str:
     starts, processed = processed_per_bin(result.samples, end)
-    top = max([*processed, result.plan.rate]) * 1.08
+    top = max([*processed, result.plan.rate]) * _HEADROOM
     points = [(0.0, 0.0)]
     for start, value in zip(starts, processed, strict=True):
         points += [(start, value), (start + _BIN_SECONDS, value)]
@@ -140,7 +141,7 @@ def _rates(result: OutageResult, end: float) -> str:
 def _failures(result: OutageResult, end: float) -> str:
     bins = max(1, int(end // _BIN_SECONDS))
     counted = failures_per_bin(result.failed_by_second, bins, _BIN_SECONDS)
-    top = max([*counted, 1]) * 1.08
+    top = max([*counted, 1]) * _HEADROOM
     shapes = [_bar(place * _BIN_SECONDS, count, end, top) for place, count in enumerate(counted) if count]
     legend = '<span class="key bad"></span>failed'
     return _chart(f"Failed calls in {_BIN_SECONDS:.0f} s", legend, shapes, result, end, top)
@@ -148,7 +149,7 @@ def _failures(result: OutageResult, end: float) -> str:
 
 def _depths(result: OutageResult, end: float) -> str:
     samples = result.samples
-    top = max([*(sample.depth for sample in samples), 1]) * 1.08
+    top = max([*(sample.depth for sample in samples), 1]) * _HEADROOM
     depth = [(sample.at, float(sample.depth)) for sample in samples]
     hidden = [(sample.at, float(sample.in_flight + sample.delayed)) for sample in samples]
     shapes = [
@@ -196,7 +197,8 @@ def _chart(title: str, legend: str, shapes: Sequence[str], result: OutageResult,
         for at, kind in ((times.paused, "bad"), (times.flowing, "good"))
         if at is not None
     )
-    greatest = f"{top / 1.08:.3g}"
+    # The scale leaves some room above the greatest.
+    greatest = f"{top / _HEADROOM:.0f}" if top >= 100 else f"{top / _HEADROOM:.3g}"
     return (
         f'<figure><figcaption><b>{title}</b> <span class="legend">{legend}</span></figcaption>'
         f'<div class="plot tall"><span class="top">{greatest}</span>'
