@@ -61,6 +61,11 @@ def check_announcement(detail: Mapping[str, Any]) -> None:
         raise AssertionError(f"{change} is not as docs/schemas/ has it: {refusal.message}\n{detail}") from refusal
 
 
+def check_report(report: Mapping[str, Any]) -> None:
+    """Raise for a report that the schema does not describe to the last field."""
+    check_announcement(examples("CLOSED")[0] | {"report": report})
+
+
 @cache
 def _strict(change: str) -> Validator:
     """Return what also refuses fields that are not described."""
