@@ -45,8 +45,8 @@ def test_end_incident_closes_releases_the_claim_and_sums_up(world: World, docume
         "hand_overs": 0,
         "reopened": 0,
         "redriven": 0,
-        # No probe was made, nothing was called by hand, and CloudWatch has seen nothing of the queues.
-        "most_held": None,
+        "most_held": 0,
+        # Nothing was called, and CloudWatch has seen nothing of the queues.
         "most_waiting": None,
         "oldest_message_seconds": None,
         "failed_calls": 0,
