@@ -24,10 +24,16 @@ if TYPE_CHECKING:
 
 logger = Logger()
 
+# What opens a circuit because of failures that it has seen for at least a whole period.
+_SEEN_BEFORE = {"ALARM", "ERRORS_GO_ON"}
+
 
 @dataclass(frozen=True)
 class Toll:
     """What an incident has cost, from the first bad minute to the moment of asking. None where it is not known.
+
+    Where no minute before the opening was bad, it is counted from the minute of the opening; but not where an alarm
+    has opened the circuit, because then something had failed before, and nobody knows since when.
 
     Attributes
     ----------
@@ -77,9 +83,16 @@ def _read(incident: Mapping[str, Any], circuit: Circuit, metrics: Metrics, now: 
         return UNKNOWN
     periods = metrics.periods(began=opened - look_back, now=asked)
     began = first_bad_period(periods, rule, opened=opened, longest_silence=longest_silence(circuit, rule))
-    counts = sum((counted for begin, counted in periods.items() if begin >= began), Counts())
     oldest, waiting = metrics.worst_of_queue(began=began, now=asked)
-    explained = any(rule.is_bad(counted) for begin, counted in periods.items() if begin == began)
+    explained = began in periods and rule.is_bad(periods[began])
+    if not explained and incident["cause"]["kind"] in _SEEN_BEFORE:
+        # There were failures before the opening, and nobody knows since when: a count from there on would be too small.
+        return Toll(
+            most_waiting=waiting,
+            oldest_message_seconds=oldest,
+            dead_lettered=0 if circuit.max_receive_count is None else None,
+        )
+    counts = sum((counted for begin, counted in periods.items() if begin >= began), Counts())
     return Toll(
         errors_began_at=clock.iso(datetime.fromtimestamp(began, UTC)) if explained else None,
         failed_calls=counts.failed_calls,

@@ -71,6 +71,21 @@ def test_toll_messages_are_known_only_where_the_mapping_publishes_them(
     assert toll(world).failed_messages == expected
 
 
+def test_toll_of_an_alarm_that_no_minute_explains_is_unknown_and_not_what_came_after(world: World) -> None:
+    count_minutes(world, 3, failed=9)
+    # The target has healed before the circuit was opened, and the last minutes were good.
+    count_minutes(world, 2, failed=0)
+    world.open()
+    see_queue(world, age=60, waiting=40)
+    world.wait(60)
+    record = world.record()
+    for kind, failed_calls in (("COMMAND", 0), ("EVENT", 0), ("ALARM", None), ("ERRORS_GO_ON", None)):
+        incident = record.incident | {"cause": {"kind": kind}}
+        found = read_toll(incident, record.circuit, world.cloudwatch, world.now)
+        assert (found.failed_calls, found.errors_began_at, found.most_waiting) == (failed_calls, None, 40)
+        assert (found.dead_lettered is None) is (failed_calls is None)
+
+
 def test_toll_of_an_opening_that_no_metric_explains_begins_with_it(world: World) -> None:
     count_minutes(world, 5, failed=1)
     world.open()
