@@ -28,7 +28,7 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
         The state document with `closing`.
     Output
         `{"at": <ISO 8601>, "concurrency": n}`, 0 where the mapping has no limit. For a machine of the format before,
-        which ends here, the incident's summary.
+        which ends here, the incident's report.
     Raises
         MappingNotSettled until the mapping's state is Enabled; CircuitTakenOver.
     """

@@ -1,13 +1,14 @@
-"""Messages flow, and the first minutes were good: release the claim and sum the incident up."""
+"""Messages flow, and the first minutes were good: release the claim and write the incident's report."""
 
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
-from breaker import clients, ending, environment
+from breaker import clients, clock, ending, environment
 from breaker.circuit_table import CircuitTable
 from breaker.ownership import owned_record
 from breaker.state_document import StateDocument
+from breaker.toll import read_toll
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -22,7 +23,7 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     Input
         The state document.
     Output
-        The incident's summary, which is the execution's output.
+        The incident's report, which is the execution's output.
     Raises
         CircuitTakenOver
     """
@@ -32,4 +33,5 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     if before is not None:
         return before
     record = owned_record(table, document.circuit.name, document.execution)
-    return ending.end_incident(table, record, document)
+    toll = read_toll(record.incident, document.circuit, clients.cloudwatch_soon(), clock.now())
+    return ending.end_incident(table, record, document, toll)

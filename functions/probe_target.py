@@ -75,6 +75,7 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
         Change.PROBED,
         owner=document.execution,
         reason=probe["reason"],
+        sets={"incident.most_held": max(len(tried.held), record.incident.get("most_held", 0))},
         adds=adds,
         details={"probe": probe},
     )

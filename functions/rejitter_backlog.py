@@ -51,24 +51,31 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     prober = Prober(document.circuit, document.execution, table, clients.sqs(), clients.lambda_invoke())
     budget = TimeBudget(context, _BATCH_SECONDS)
     try_budget = TimeBudget(context, document.circuit.target_timeout_seconds + TRY_OVERHEAD_SECONDS)
-    copied, duplicated, without_backlog, done = 0, 0, 0, False
+    copied, duplicated, at_last_receive, processed, without_backlog, done = 0, 0, 0, 0, 0, False
     left: list[str] = []
     while not done and budget.is_enough() and clock.now().timestamp() < started + LONGEST_RUN_SECONDS:
         batch = sweep.next_batch()
         copied += batch.copied
         duplicated += batch.duplicated
         left += batch.left
+        at_last_receive += len(batch.last_receive)
         for message in batch.last_receive:
             # Its next receive would dead-letter it, so it is tried directly: by the next step, or, where contents
             # are not stored, now while its content is at hand.
             held, record_of_message = prober.hold(message)
             if held.chunks == 0 and not held.filtered and try_budget.is_enough():
-                prober.try_record(held, record_of_message)
+                processed += prober.try_record(held, record_of_message).verdict.processed
         without_backlog = without_backlog + 1 if batch.copied == 0 else 0
         done = batch.received == 0 or without_backlog >= _BATCHES_WITHOUT_BACKLOG or clock.now().timestamp() > ends
     # Not before the sweep is over: it would receive them again, and each receive counts.
     sweep.show_again(left, after_seconds=0 if done else max(0, round(ends - clock.now().timestamp())))
-    counts = {"incident.rejittered": copied, "incident.duplicated": duplicated}
+    counts = {
+        "incident.rejittered": copied,
+        "incident.duplicated": duplicated,
+        # A copy begins anew; of what is left as it is, this receive counts.
+        "incident.receives": len(left) + at_last_receive,
+        "incident.processed_by_breaker": processed,
+    }
     table.write(document.circuit.name, owner=document.execution, adds=counts)
     logger.info(
         "re-jittered a part of the backlog",

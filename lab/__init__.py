@@ -39,6 +39,9 @@ The parts, from the outside in:
 ``timeline``           The live view in a terminal, and plain lines elsewhere.
 ``summary``            The table at the end.
 ``picture``            The picture of the outage.
+``page``               The same as an HTML page, with what was told. Fetches nothing, escapes everything.
+``page_style``         How the page looks.
+``mailbox``            Hears the breaker's notifications and events.
 =====================  ==============================================================================================
 
 What the emulator cannot show, and what the lab does about it:

@@ -13,14 +13,16 @@ from pathlib import Path
 from rich.console import Console
 
 from lab.emulator import REGION, ROOT_KEY, ROOT_SECRET
+from lab.mailbox import Mailbox
 from lab.options import DemoOptions
-from lab.outage import OutagePlan, OutageResult
+from lab.outage import OutagePlan
+from lab.page import write_page
 from lab.picture import draw
 from lab.session import LAB_DIR, REPOSITORY, Lab
 from lab.summary import print_summary
 from lab.timeline import timeline_for
 
-PICTURE = LAB_DIR / "outage.png"
+PICTURE, PAGE = LAB_DIR / "outage.png", LAB_DIR / "report.html"
 # How long after the fix it may take: the longest pause between probes, a probe, the backlog itself, and the watch.
 _RECOVERY_LIMIT = 1200.0
 # Re-jittered messages come back over this time, by the template's default.
@@ -36,13 +38,15 @@ def run_demo(options: DemoOptions, console: Console) -> int:
         0 if every promise was kept, else 1. What was not kept is printed.
     """
     with Lab(scale=options.scale) as lab:
-        _set_up(lab, options, console)
+        mailbox = _set_up(lab, options, console)
         lab.start_alarm()
         lab.start_schedule()
         with timeline_for(console) as timeline:
             result = lab.run_outage(_plan(options), timeline.show)
         print_summary(console, result)
-        _show_picture(lab, result, console)
+        _show(draw(result, lab.work_dir / "outage.png"), PICTURE, "Picture", console)
+        page = write_page(result, mailbox.notices(), mailbox.events(), lab.work_dir / "report.html")
+        _show(page, PAGE, "Report", console)
         broken = result.broken_promises()
         for sentence in broken:
             console.print(f"[bold red]FAILED:[/] {sentence}", soft_wrap=True, highlight=False)
@@ -59,12 +63,14 @@ def _plan(options: DemoOptions) -> OutagePlan:
     return OutagePlan(rate=options.rate, outage=options.outage, recovery_limit=limit)
 
 
-def _set_up(lab: Lab, options: DemoOptions, console: Console) -> None:
+def _set_up(lab: Lab, options: DemoOptions, console: Console) -> Mailbox:
     console.print(f"Emulated cloud at {lab.emulator.endpoint}, {options.scale} times faster than AWS", highlight=False)
     with _step(console, "sam build"):
         lab.build()
     with _step(console, "sam deploy"):
-        lab.deploy({"Recovery": options.recovery})
+        mailbox = Mailbox(lab)
+        lab.deploy({"Recovery": options.recovery, "NotificationTopicArn": mailbox.topic})
+    return mailbox
 
 
 @contextmanager
@@ -78,13 +84,12 @@ def _step(console: Console, what: str) -> Iterator[None]:
     console.print(f"{what}: {time.monotonic() - began:.0f} s", highlight=False)
 
 
-def _show_picture(lab: Lab, result: OutageResult, console: Console) -> None:
-    own = draw(result, lab.work_dir / "outage.png")
-    # The run keeps its own; the well-known name shows the latest, whole at any moment.
-    unfinished = PICTURE.with_name(f".{lab.work_dir.name}.png")
+def _show(own: Path, latest: Path, what: str, console: Console) -> None:
+    """Put a run's own file under the well-known name of the latest, whole at any moment. The run keeps its own."""
+    unfinished = latest.with_name(f".{own.parent.name}{latest.suffix}")
     shutil.copyfile(own, unfinished)
-    unfinished.replace(PICTURE)
-    console.print(f"Picture: {_short(PICTURE)}", soft_wrap=True, highlight=False)
+    unfinished.replace(latest)
+    console.print(f"{what}: {_short(latest)}", soft_wrap=True, highlight=False)
 
 
 def _stay(lab: Lab, console: Console) -> None:

@@ -167,6 +167,11 @@ class Observer:
         self.latest = Sample(at=0.0)
 
     @property
+    def began(self) -> float:
+        """When it all began, in seconds since the epoch."""
+        return self._began
+
+    @property
     def processed_ids(self) -> frozenset[str]:
         """The orders that were in the ledger when it was last read."""
         return frozenset(self._times)

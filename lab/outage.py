@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -83,6 +83,22 @@ class ExecutionReport:
     output: str | None
 
 
+class Promise:
+    """Something that must be true of every run.
+
+    Parameters
+    ----------
+    name
+        What is promised.
+    broken
+        How it was broken, one sentence; anything false if it was kept.
+    """
+
+    def __init__(self, name: str, broken: object) -> None:
+        self.name = name
+        self.broken = str(broken) if broken else ""
+
+
 @dataclass(frozen=True)
 class OutageResult:
     """All that a run has shown."""
@@ -100,6 +116,8 @@ class OutageResult:
     changes: Sequence[Change] = field(repr=False)
     # (real-equivalent time, count) by wall second.
     failed_by_second: Sequence[tuple[float, float]] = field(repr=False)
+    # When it began, seconds since the epoch.
+    began: float = 0.0
 
     @property
     def probes(self) -> int:
@@ -118,30 +136,47 @@ class OutageResult:
 
     def broken_promises(self) -> list[str]:
         """What went wrong, a plain sentence each. Empty if all is well."""
-        account = self.account
-        wrong: list[str] = []
-        if account.lost:
-            some = ", ".join(sorted(account.lost)[:3])
-            wrong.append(
-                f"{len(account.lost)} of {account.sent} orders were lost: they are neither in the ledger nor in the "
-                f"queue nor in the dead-letter queue (for example {some})."
-            )
-        if account.ledger_is_empty:
-            wrong.append("No order was processed: the ledger is empty.")
-        if self.failed_calls == 0:
-            wrong.append("No call failed, so there was no outage to protect against.")
-        if self.milestones.paused is None:
-            wrong.append("The circuit never opened: the mapping was never seen Disabled.")
-        if self.mapping_at_end != "Enabled":
-            wrong.append(f"The mapping is {self.mapping_at_end} at the end, not Enabled.")
-        if self.milestones.paused is not None and self.milestones.drained is None:
-            wrong.append(
-                f"The backlog was not drained within {self.plan.recovery_limit:.0f} s of the fix: "
-                f"{len(account.waiting)} orders are still waiting."
-            )
-        elif self.milestones.paused is not None and self.circuit_at_end != "CLOSED":
-            wrong.append(f"The circuit is {self.circuit_at_end} at the end, not CLOSED.")
-        return wrong
+        return [promise.broken for promise in self.promises() if promise.broken]
+
+    def promises(self) -> Iterator[Promise]:
+        """What must be true of every run, kept or broken."""
+        account, paused = self.account, self.milestones.paused is not None
+        some = ", ".join(sorted(account.lost)[:3])
+        yield Promise(
+            "No order is lost",
+            account.lost
+            and f"{len(account.lost)} of {account.sent} orders were lost: they are neither in the ledger nor in the "
+            f"queue nor in the dead-letter queue (for example {some}).",
+        )
+        yield Promise(
+            "Orders are processed", account.ledger_is_empty and "No order was processed: the ledger is empty."
+        )
+        yield Promise(
+            "There was an outage",
+            self.failed_calls == 0 and "No call failed, so there was no outage to protect against.",
+        )
+        yield Promise(
+            "The circuit opens", not paused and "The circuit never opened: the mapping was never seen Disabled."
+        )
+        yield Promise(
+            "The consumer runs at the end",
+            self.mapping_at_end != "Enabled" and f"The mapping is {self.mapping_at_end} at the end, not Enabled.",
+        )
+        drained = self.milestones.drained is not None
+        yield Promise(
+            "The backlog is worked off",
+            paused
+            and not drained
+            and f"The backlog was not drained within {self.plan.recovery_limit:.0f} s of the fix: "
+            f"{len(account.waiting)} orders are still waiting.",
+        )
+        yield Promise(
+            "The incident ends",
+            paused
+            and drained
+            and self.circuit_at_end != "CLOSED"
+            and f"The circuit is {self.circuit_at_end} at the end, not CLOSED.",
+        )
 
 
 def _between(start: float | None, end: float | None) -> float | None:
@@ -298,6 +333,7 @@ class Outage:
             failed_by_second=tuple(
                 (observer.real_time_of(at), count) for at, count in sorted(observer.metric_by_second("Errors").items())
             ),
+            began=observer.began,
         )
 
     def _execution_reports(self) -> list[ExecutionReport]:

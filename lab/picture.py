@@ -79,7 +79,7 @@ def _title(result: OutageResult) -> str:
 
 
 def _draw_rate(axis: Any, result: OutageResult, end: float) -> None:
-    starts, processed = _processed_per_bin(result.samples, end)
+    starts, processed = processed_per_bin(result.samples, end)
     axis.stairs(processed, [*starts, starts[-1] + _BIN_SECONDS], fill=True, color=GREEN, alpha=0.28)
     axis.stairs(processed, [*starts, starts[-1] + _BIN_SECONDS], color=GREEN, linewidth=1.6, label="processed")
     axis.axhline(result.plan.rate, color=BLUE, linewidth=1.2, linestyle=(0, (4, 3)), label="sent")
@@ -120,7 +120,7 @@ def _draw_depth(axis: Any, result: OutageResult) -> None:
 
 def _draw_states(axis: Any, result: OutageResult, end: float) -> None:
     for lane, (attribute, _) in enumerate(_LANES):
-        for start, stop, state in _bands(result.samples, attribute, end):
+        for start, stop, state in bands(result.samples, attribute, end):
             limit = _limit_between(result.samples, start, stop) if state == "Enabled" else 0
             colour = _STATE_COLOURS.get(state, "#eef1f4")
             axis.broken_barh([(start, stop - start)], (lane - 0.36, 0.72), facecolors=colour, linewidth=0, zorder=3)
@@ -173,7 +173,7 @@ def _annotate(axis: Any, result: OutageResult) -> None:
         )  # fmt: skip
 
 
-def _bands(samples: Sequence[Sample], attribute: str, end: float) -> Iterator[tuple[float, float, str]]:
+def bands(samples: Sequence[Sample], attribute: str, end: float) -> Iterator[tuple[float, float, str]]:
     """Stretches of time in which a sample's attribute stayed the same."""
     start, state = 0.0, getattr(samples[0], attribute)
     for sample in samples:
@@ -189,7 +189,7 @@ def _limit_between(samples: Sequence[Sample], start: float, stop: float) -> int:
     return next((sample.limit for sample in samples if sample.at >= (start + stop) / 2), 0)
 
 
-def _processed_per_bin(samples: Sequence[Sample], end: float) -> tuple[list[float], list[float]]:
+def processed_per_bin(samples: Sequence[Sample], end: float) -> tuple[list[float], list[float]]:
     """Orders processed per second, by bin of time."""
     bins = max(1, int(end // _BIN_SECONDS))
     starts = [n * _BIN_SECONDS for n in range(bins)]

@@ -18,7 +18,7 @@ else:
     # The stubs are for the type checker only and are not in the package.
     CloudWatchClient = DynamoDBClient = EventBridgeClient = LambdaClient = SNSClient = SQSClient = SFNClient = Any
 
-# Announcements give up soon: they must not hold the breaker up.
+# Announcements and reports give up soon: they must not hold the breaker up.
 _SOON = Config(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 3})
 _CONFIG = Config(connect_timeout=5, read_timeout=30, retries={"mode": "standard", "total_max_attempts": 5})
 
@@ -27,6 +27,12 @@ _CONFIG = Config(connect_timeout=5, read_timeout=30, retries={"mode": "standard"
 def cloudwatch() -> CloudWatchClient:
     """Return the CloudWatch client."""
     return boto3.client("cloudwatch", config=_CONFIG)
+
+
+@cache
+def cloudwatch_soon() -> CloudWatchClient:
+    """Return the CloudWatch client for what can be done without."""
+    return boto3.client("cloudwatch", config=_SOON)
 
 
 @cache

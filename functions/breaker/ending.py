@@ -1,4 +1,4 @@
-"""Ends an incident: the claim is released and the incident summed up, once, however often the step is tried."""
+"""Ends an incident: the claim is released and its report written, once, however often the step is tried."""
 
 from typing import Any
 
@@ -7,12 +7,13 @@ from breaker.announcements import Announcement, Change, announce
 from breaker.changes import change_circuit
 from breaker.circuit_table import CircuitState, CircuitTable, Record
 from breaker.errors import CircuitTakenOver
+from breaker.incident_report import report
 from breaker.state_document import StateDocument
-from breaker.summary import summarise
+from breaker.toll import UNKNOWN, Toll
 
 
-def end_incident(table: CircuitTable, record: Record, document: StateDocument) -> dict[str, Any]:
-    """Call the circuit CLOSED, release the claim, return the incident's summary.
+def end_incident(table: CircuitTable, record: Record, document: StateDocument, toll: Toll = UNKNOWN) -> dict[str, Any]:
+    """Call the circuit CLOSED, release the claim, return the incident's report.
 
     Raises
     ------
@@ -22,9 +23,9 @@ def end_incident(table: CircuitTable, record: Record, document: StateDocument) -
     incident, outcome = record.incident, record.incident["outcome"]
     if document.circuit.settings["Redrive"]:
         incident = {"redrive": {"result": "no: the recovery was not judged"}, **incident}
-    summary = summarise(incident, circuit=document.circuit.name, outcome=outcome, now=clock.now())
+    told = report(incident, circuit=document.circuit.name, outcome=outcome, toll=toll, now=clock.now())
     how = "somebody else has disabled the mapping" if outcome == "DISABLED_BY_OTHERS" else "messages flow again"
-    redrive = f"; redrive: {summary['redrive']}" if "redrive" in summary else ""
+    redrive = f"; redrive: {told['redrive']}" if told["redrive"] else ""
     try:
         change_circuit(
             table,
@@ -33,9 +34,9 @@ def end_incident(table: CircuitTable, record: Record, document: StateDocument) -
             owner=document.execution,
             reason=f"{how}: {outcome}{redrive}",
             state=CircuitState.CLOSED,
-            sets={"last_incident": {"execution": document.execution, "summary": summary}},
+            sets={"last_incident": {"execution": document.execution, "summary": told}},
             removes=["owner", "successor", "incident", "intent", "failure"],
-            details={"summary": summary},
+            details={"report": told},
         )
     except CircuitTakenOver:
         # The SDK repeats a write whose answer got lost, and finds the claim released: by itself.
@@ -43,7 +44,7 @@ def end_incident(table: CircuitTable, record: Record, document: StateDocument) -
         if before is None:
             raise
         return before
-    return summary
+    return told
 
 
 def ended_before(table: CircuitTable, document: StateDocument) -> dict[str, Any] | None:
@@ -51,17 +52,17 @@ def ended_before(table: CircuitTable, document: StateDocument) -> dict[str, Any]
     record = table.load(document.circuit.name)
     if record is None or record.owner or record.last_incident.get("execution") != document.execution:
         return None
-    summary: dict[str, Any] = record.last_incident["summary"]
+    told: dict[str, Any] = record.last_incident["summary"]
     announce(
         Announcement(
             circuit=record.circuit.name,
-            incident=summary["incident"],
+            incident=told["incident"],
             sequence=record.sequence,
             change=Change.CLOSED,
             before=CircuitState.HALF_OPEN.value,
             after=CircuitState.CLOSED.value,
             reason=record.reason,
-            details={"summary": summary},
+            details={"report": told},
         )
     )
-    return summary
+    return told

@@ -86,6 +86,20 @@ class Metrics:
         until = int(now) // 60 * 60 + 60
         return max(self._read([query], until - _RECENT_SECONDS, until)["age"].values(), default=0)
 
+    def worst_of_queue(self, *, began: float, now: float) -> tuple[int | None, int | None]:
+        """Return the greatest age of the oldest message in seconds, and the most visible messages, since a moment.
+
+        None where CloudWatch saw none: a queue publishes nothing while it is not used.
+        """
+        queue = {"QueueName": self.circuit.queue_arn.rpartition(":")[2]}
+        queries = [
+            _query("age", "AWS/SQS", "ApproximateAgeOfOldestMessage", queue, 60, "Maximum"),
+            _query("visible", "AWS/SQS", "ApproximateNumberOfMessagesVisible", queue, 60, "Maximum"),
+        ]
+        values = self._read(queries, int(began) // 60 * 60, int(now) // 60 * 60 + 60)
+        age, visible = (max(values[name].values(), default=None) for name in ("age", "visible"))
+        return (None if age is None else round(age), None if visible is None else round(visible))
+
     def dead_letters_before(self, moment: float) -> float:
         """Return how many messages CloudWatch last saw in the dead-letter queue before a moment, 0 where it saw none.
 

@@ -4,9 +4,11 @@ Made from an announcement's detail alone, which holds no content of a message.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from breaker.finding import duration
 
 # https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
 MAX_SUBJECT_CHARACTERS = 100
@@ -62,11 +64,40 @@ def write_notice(detail: Mapping[str, Any]) -> Notice:
         f"What is safe: {words.safe}",
         f"What happens by itself: {words.happens_next}",
         f"What to do: {words.to_do}",
-        "\n".join(
-            f"{name}: {value if isinstance(value, str) else json.dumps(value)}" for name, value in detail.items()
-        ),
+        *([f"The incident in figures: {_figures(detail['report'])}"] if "report" in detail else []),
+        "\n".join(_fields(detail)),
     ]
     return Notice(_subject(f"[{circuit}] {words.headline}: {reason}"), "\n\n".join(paragraphs))
+
+
+def _fields(part: Mapping[str, Any], within: str = "") -> Iterator[str]:
+    """Yield the fields of the event, one a line; those of an object by its name and theirs."""
+    for name, value in part.items():
+        if isinstance(value, Mapping):
+            yield from _fields(value, f"{within}{name}.")
+        else:
+            yield f"{within}{name}: {value if isinstance(value, str) else json.dumps(value)}"
+
+
+def _figures(report: Mapping[str, Any]) -> str:
+    """Return the report in sentences. What nobody knows is said to be so, and not shown as 0."""
+    again = f" The circuit was opened again {report['reopened']} times." if report["reopened"] else ""
+    began = f" The errors had begun at {report['errors_began_at']}." if report["errors_began_at"] else ""
+    each_call = ", each failed call counted as one" if report["receives_burnt_from"] == "CALLS" else ""
+    oldest = report["oldest_message_seconds"]
+    redrive = f" Redrive: {report['redrive']}, {report['redriven']} moved back." if report["redrive"] else ""
+    return (
+        f"it {'lasted' if report['closed_at'] else 'has lasted'} {duration(report['duration_seconds'])}, since"
+        f" {report['opened_at']}.{began}{again} Probes: {report['probes']}, of which {report['failed_probes']} failed."
+        f" Receives burnt: {_about(report['receives_burnt'])}{each_call}."
+        f" Most messages waiting: {_about(report['most_waiting'])}."
+        f" Age of the oldest message: {'not known' if oldest is None else 'about ' + duration(oldest)}."
+        f" Dead-lettered: {_about(report['dead_lettered'])}.{redrive}"
+    )
+
+
+def _about(figure: int | None) -> str:
+    return "not known" if figure is None else f"about {figure}"
 
 
 def _subject(text: str) -> str:
@@ -118,7 +149,8 @@ def _reopened(circuit: str, detail: Mapping[str, Any]) -> _Words:
 
 
 def _closed(circuit: str, detail: Mapping[str, Any]) -> _Words:
-    if (detail.get("summary") or {}).get("outcome") in ("DISABLED_BY_OTHERS", "MAPPING_GONE"):
+    outcome = (detail.get("report") or {}).get("outcome")
+    if outcome in ("DISABLED_BY_OTHERS", "MAPPING_GONE"):
         return _Words(
             headline="CLOSED, but messages do not flow",
             happened=f"Circuit {circuit} is CLOSED, and its consumer does not run: its mapping is disabled or gone, and"
@@ -126,6 +158,16 @@ def _closed(circuit: str, detail: Mapping[str, Any]) -> _Words:
             safe="Messages wait in the queue until its retention ends.",
             happens_next="Nothing. The breaker leaves alone what somebody else has decided.",
             to_do="If nobody meant this, enable the event source mapping, or create it again.",
+        )
+    if outcome == "REMOVED":
+        return _Words(
+            headline="CLOSED, the circuit was removed",
+            happened=f"Circuit {circuit} was removed in the middle of an incident. Its consumer is no longer"
+            " protected.",
+            safe="Messages that the breaker held back are shown again. A message that fails uses up a receive.",
+            happens_next="Nothing. The event source mapping, if it is still there, is left enabled with its owner's"
+            " settings.",
+            to_do="If the service behind the consumer is still down, disable the event source mapping meanwhile.",
         )
     return _Words(
         headline="CLOSED, messages flow",

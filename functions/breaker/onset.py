@@ -7,6 +7,10 @@ and is not bad does.
 from collections.abc import Mapping
 
 from breaker.health import Counts, HealthRule
+from breaker.state_document import Circuit
+
+# How far back the begin of the errors is looked for: 3 hours of minutes.
+LOOK_BACK_PERIODS = 180
 
 
 def first_bad_period(periods: Mapping[int, Counts], rule: HealthRule, *, opened: float, longest_silence: float) -> int:
@@ -37,6 +41,14 @@ def first_bad_period(periods: Mapping[int, Counts], rule: HealthRule, *, opened:
         if counts.failed_calls or counts.failed_messages:
             failed_last = begin
     return first
+
+
+def longest_silence(circuit: Circuit, rule: HealthRule) -> int:
+    """Return how many seconds without a failure do not end the run.
+
+    Messages that fail come back after that time, and the metrics and the alarm take theirs to tell.
+    """
+    return circuit.visibility_timeout_seconds + 2 * rule.period_seconds + rule.settle_seconds
 
 
 def _succeeded(counts: Counts) -> bool:

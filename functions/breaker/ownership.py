@@ -93,6 +93,7 @@ def new_incident(execution: str, name: str, cause: dict[str, Any]) -> dict[str, 
         "left_alone": 0,
         "hand_overs": 0,
         "reopened": 0,
+        "most_held": 0,
         **({"hold_until": cause["until"]} if cause.get("until") else {}),
     }
 

@@ -4,10 +4,11 @@ Whatever kills an execution, its incident is passed on to a successor. To reconc
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
@@ -25,11 +26,13 @@ from breaker.circuit_table import (
 )
 from breaker.errors import CircuitTakenOver
 from breaker.health import Health, judge
+from breaker.incident_report import report
 from breaker.mapping import read_mapping
 from breaker.metrics import Metrics, health_rule
 from breaker.ownership import RUNNING, execution_status
 from breaker.pipeline import NEAR_RETENTION
 from breaker.succession import name_successor, start_successor
+from breaker.toll import read_toll
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
@@ -119,7 +122,8 @@ class Reconciler:
             return self._trip_if_errors_go_on(record)
         if self._gave_up(record):
             if not record.incident.get(GAVE_UP_ANNOUNCED):
-                self._announce_beside(record, Change.GAVE_UP, record.reason, note=GAVE_UP_ANNOUNCED)
+                details = {"then": "STAY_OPEN", "report": self._report(record)}
+                self._announce_beside(record, Change.GAVE_UP, record.reason, note=GAVE_UP_ANNOUNCED, details=details)
             return Finding.LEFT_PAUSED
         return self._resume(record, status)
 
@@ -131,6 +135,11 @@ class Reconciler:
             and record.circuit.settings["OnGiveUp"] == "STAY_OPEN"
             and read_mapping(self.functions, record.circuit.mapping_id).is_off
         )
+
+    def _report(self, record: Record) -> dict[str, Any]:
+        now = clock.now()
+        toll = read_toll(record.incident, record.circuit, self.cloudwatch, now)
+        return report(record.incident, circuit=record.circuit.name, outcome="GAVE_UP", toll=toll, now=now, over=False)
 
     def _resume(self, record: Record, status: str) -> Finding:
         successor = record.successor
@@ -201,12 +210,15 @@ class Reconciler:
         except self.stepfunctions.exceptions.ExecutionAlreadyExists:
             logger.info("tripped before", extra={"circuit": record.circuit.name})
 
-    def _announce_beside(self, record: Record, change: Change, reason: str, *, note: str) -> None:
+    def _announce_beside(
+        self, record: Record, change: Change, reason: str, *, note: str, details: Mapping[str, Any] | None = None
+    ) -> None:
         """Announce for an incident that somebody else owns, or nobody. Noted only once it was sent."""
         incident = record.incident["id"]
         sequence = self.table.next_sequence(record.circuit.name, incident=incident)
         if sequence is None:
             return
         state = record.state.value
-        if announce(Announcement(record.circuit.name, incident, sequence, change, state, state, reason)):
+        name = record.circuit.name
+        if announce(Announcement(name, incident, sequence, change, state, state, reason, dict(details or {}))):
             self.table.note(record.circuit.name, note, incident=incident)

@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from breaker import clock, source_queue
 from breaker.circuit_table import Record
 from breaker.metrics import Metrics, health_rule
-from breaker.onset import first_bad_period
+from breaker.onset import LOOK_BACK_PERIODS, first_bad_period, longest_silence
 from breaker.pipeline import LONGEST_RETENTION_SECONDS
 from breaker.requeueing import BATCH_MESSAGES, Requeuer
 from breaker.state_document import Circuit
@@ -30,8 +30,6 @@ LONGEST_RUN_SECONDS = 240
 _VISIBILITY_SECONDS = LONGEST_RUN_SECONDS + 60
 # The whole redrive, judging included. What is left after it stays in the dead-letter queue.
 LONGEST_REDRIVE_SECONDS = 6 * 3600
-# How far back the begin of the errors is looked for: 3 hours of minutes.
-_LOOK_BACK_PERIODS = 180
 # A recovery that ended so was judged, and good.
 _HEALED = {"HEALED", "QUEUE_EMPTY", "TRIAL"}
 # What trying again does not mend. An incident must not stay open for it.
@@ -155,14 +153,12 @@ def why_not(incident: Mapping[str, Any], circuit: Circuit, metrics: Metrics, now
     if incident["outcome"] not in _HEALED:
         return f"no: {incident['outcome']}"
     rule = health_rule(circuit)
-    look_back = _LOOK_BACK_PERIODS * rule.period_seconds
+    look_back = LOOK_BACK_PERIODS * rule.period_seconds
     opened = clock.parse(incident["opened_at"]).timestamp()
     if now.timestamp() - opened + look_back >= LONGEST_RETENTION_SECONDS:
         return "no: the incident is too old to know whether the dead-letter queue was empty before it"
-    # Messages that fail come back after that time, and the metrics and the alarm take theirs to tell.
-    longest_silence = circuit.visibility_timeout_seconds + 2 * rule.period_seconds + rule.settle_seconds
     periods = metrics.periods(began=opened - look_back, now=opened)
-    began = first_bad_period(periods, rule, opened=opened, longest_silence=longest_silence)
+    began = first_bad_period(periods, rule, opened=opened, longest_silence=longest_silence(circuit, rule))
     before = round(metrics.dead_letters_before(began))
     if before:
         at = clock.iso(datetime.fromtimestamp(began, now.tzinfo))

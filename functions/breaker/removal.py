@@ -6,10 +6,13 @@ from aws_lambda_powertools import Logger
 from botocore.exceptions import ClientError
 
 from breaker import clock, source_queue
+from breaker.announcements import Announcement, Change, announce
 from breaker.circuit_table import CircuitState, CircuitTable, Record
 from breaker.errors import MappingNotSettled
+from breaker.incident_report import REMOVED, report
 from breaker.mapping import read_mapping, switch_mapping
 from breaker.recovery import limit_to_restore
+from breaker.toll import UNKNOWN
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -55,6 +58,7 @@ def remove_circuit(
         clock.sleep(_LONGEST_SWITCHING_STEP_SECONDS)
     if record.state is not CircuitState.CLOSED or record.intent:
         _enable(functions, record)
+        _announce_end(table, record)
     table.release_mapping(record.circuit.mapping_id, circuit=name)
     table.remove(name)
 
@@ -102,3 +106,23 @@ def _enable(functions: "LambdaClient", record: Record) -> None:
                 f"MappingId: {mapping_id!r} could not be enabled within {_LONGEST_WAIT_SECONDS} s; try again"
             )
         clock.sleep(_POLL_SECONDS)
+
+
+def _announce_end(table: CircuitTable, record: Record) -> None:
+    """Say that the incident is over, because its circuit is going. A removal asks CloudWatch for nothing."""
+    name, incident = record.circuit.name, record.incident
+    sequence = table.next_sequence(name, incident=incident["id"])
+    if sequence is None:
+        return
+    announce(
+        Announcement(
+            circuit=name,
+            incident=incident["id"],
+            sequence=sequence,
+            change=Change.CLOSED,
+            before=record.state.value,
+            after=CircuitState.CLOSED.value,
+            reason=f"the circuit was removed: {REMOVED}",
+            details={"report": report(incident, circuit=name, outcome=REMOVED, toll=UNKNOWN, now=clock.now())},
+        )
+    )

@@ -16,6 +16,7 @@ from lab.deployment import DeploymentFailed, Stack
 from lab.outage import OutagePlan
 from lab.session import Lab
 from tests.e2e.steps import circuit_record, ended, failed_probes, send_orders, start, until
+from tests.schemas.schema_files import check_report
 
 pytestmark = pytest.mark.e2e
 
@@ -99,10 +100,11 @@ def test_an_outage_opens_the_circuit_loses_nothing_and_closes_it_step_by_step(la
     (execution,) = [report for report in result.executions if "ProbeTarget" in report.states_entered]
     assert execution.status == "SUCCEEDED"
     assert execution.output is not None
-    summary = json.loads(execution.output)
-    assert summary["outcome"] == "HEALED"
+    report = json.loads(execution.output)
+    check_report(report)
+    assert report["outcome"] == "HEALED"
     # A probe that found all messages hidden tried none.
-    assert 1 <= summary["probes"] <= execution.states_entered.count("ProbeTarget")
+    assert 1 <= report["probes"] <= execution.states_entered.count("ProbeTarget")
     limits = [sample.limit for sample in result.samples]
     assert [limit for limit, _ in groupby(limits)] == [_OWN_CONCURRENCY, 2, 10, _OWN_CONCURRENCY]
     states = [sample.circuit for sample in result.samples if sample.circuit != "-"]

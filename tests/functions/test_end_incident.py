@@ -22,12 +22,14 @@ def document(world: World) -> dict[str, Any]:
 
 def test_end_incident_closes_releases_the_claim_and_sums_up(world: World, document: Any) -> None:
     incident = world.record().incident
-    summary = world.run("end_incident", document)
-    assert summary == {
+    report = world.run("end_incident", document)
+    assert report == {
+        "version": "1",
         "circuit": "orders",
         "incident": incident["id"],
         "outcome": "HEALED",
         "cause": document["trip"],
+        "errors_began_at": None,
         "opened_at": "2026-03-01T12:00:00Z",
         "closed_at": "2026-03-01T12:10:00Z",
         "duration_seconds": 600,
@@ -42,19 +44,30 @@ def test_end_incident_closes_releases_the_claim_and_sums_up(world: World, docume
         "left_alone": 0,
         "hand_overs": 0,
         "reopened": 0,
+        "redriven": 0,
+        "most_held": 0,
+        # Nothing was called, and CloudWatch has seen nothing of the queues.
+        "most_waiting": None,
+        "oldest_message_seconds": None,
+        "failed_calls": 0,
+        "failed_messages": None,
+        "receives_burnt": 0,
+        "receives_burnt_from": "CALLS",
+        "dead_lettered": None,
+        "redrive": None,
     }
     record = world.record()
     assert (record.state, record.owner, record.incident, record.intent) == (CircuitState.CLOSED, "", {}, "")
-    assert record.last_incident == {"execution": document["execution"], "summary": summary}
+    assert record.last_incident == {"execution": document["execution"], "summary": report}
     (event,) = world.events
     assert (event["change"], event["from"], event["to"]) == ("CLOSED", "HALF_OPEN", "CLOSED")
-    assert (event["summary"], event["incident"]) == (summary, incident["id"])
+    assert (event["report"], event["incident"]) == (report, incident["id"])
 
 
-def test_end_incident_summary_is_in_the_log(world: World, document: Any, caplog: pytest.LogCaptureFixture) -> None:
-    summary = world.run("end_incident", document)
+def test_end_incident_report_is_in_the_log(world: World, document: Any, caplog: pytest.LogCaptureFixture) -> None:
+    report = world.run("end_incident", document)
     (line,) = [line for line in caplog.records if line.message.startswith("CLOSED: messages flow again")]
-    assert line.__dict__["summary"] == summary
+    assert line.__dict__["report"] == report
 
 
 @pytest.mark.parametrize(
@@ -70,7 +83,7 @@ def test_end_incident_says_how_it_ended(world: World, document: Any, outcome: st
     assert world.events[0]["reason"] == reason
 
 
-def test_end_incident_answer_lost_repeats_summary_and_announcement(world: World, document: Any) -> None:
+def test_end_incident_answer_lost_repeats_report_and_announcement(world: World, document: Any) -> None:
     first = world.run("end_incident", document)
     items = world.items()
     world.wait(60)

@@ -39,3 +39,19 @@ def test_give_up_forgets_the_next_probe(world: World) -> None:
 def test_give_up_twice_gives_the_same_answer(world: World) -> None:
     document = world.open(schedule=SCHEDULE)
     assert world.run("give_up", document) == world.run("give_up", document)
+
+
+def test_give_up_reports_on_an_incident_that_stays_open(world: World) -> None:
+    world.register(OnGiveUp="STAY_OPEN")
+    document = world.open(schedule=SCHEDULE)
+    world.wait(1200)
+    world.run("give_up", document)
+    report = world.events[0]["report"]
+    assert (report["outcome"], report["opened_at"], report["closed_at"]) == ("GAVE_UP", "2026-03-01T12:00:00Z", None)
+    assert report["duration_seconds"] == 1200
+
+
+def test_give_up_leaves_the_report_to_the_end_of_the_incident_where_that_comes_soon(world: World) -> None:
+    world.register(OnGiveUp="CLOSE")
+    world.run("give_up", world.open(schedule=SCHEDULE))
+    assert "report" not in world.events[0]

@@ -159,13 +159,13 @@ def test_no_content_leaves_a_whole_incident(world: World, listener: Listener, to
         ("confirm_enabled", "enabled"),
         ("judge_recovery", "recovery"),
         ("redrive_dead_letters", "redrive"),
-        ("end_incident", "summary"),
+        ("end_incident", "report"),
         ("reconcile_circuits", "reconciled"),
     ):
         document[place] = listener.run(step, document)
     assert_nowhere(token, listener.heard())
     assert_nowhere(token, as_json(world.items()))
-    assert document["summary"]["redriven"] == 1
+    assert document["report"]["redriven"] == 1
     # There was something to search: log lines and metrics.
     assert '"message":"PROBED: the target answered TIMEOUT' in listener.heard()
     assert '"CircuitClosed":[1.0]' in listener.heard()

@@ -37,7 +37,8 @@ def probe(world: World, document: dict[str, Any], *, after: float = 60) -> Any:
 
 def counters(world: World) -> dict[str, int]:
     """Return the incident's counters that are not 0."""
-    return {name: value for name, value in world.record().incident.items() if isinstance(value, int) and value}
+    incident = world.record().incident
+    return {name: value for name, value in incident.items() if isinstance(value, int) and value and name != "most_held"}
 
 
 # Verdicts: a message is deleted only when the target processed it
@@ -921,3 +922,21 @@ def test_probe_target_settings_of_a_later_release_are_ignored(world: World) -> N
     document = world.open()
     document["circuit"]["settings"]["Colour"] = "red"
     assert probe(world, json.loads(json.dumps(document)))["outcome"] == "HEALED"
+
+
+# What the report tells
+
+
+def test_probe_target_counts_the_most_messages_held_at_once(world: World) -> None:
+    document = world.open()
+    world.target = failing
+    for _ in range(3):
+        world.send()
+    held = []
+    for _ in range(3):
+        world.run("probe_target", document)
+        held.append(world.record().incident["most_held"])
+    assert held == [1, 2, 3]
+    world.target = processing
+    world.run("probe_target", document)
+    assert world.record().incident["most_held"] == 3

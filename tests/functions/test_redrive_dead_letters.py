@@ -473,22 +473,22 @@ def test_redrive_claim_lost_during_a_piece_stops_and_loses_nothing(
     assert "redriven" not in world.record().incident
 
 
-# The summary
+# The report
 
 
-def test_redrive_is_in_the_incidents_summary_and_announced(world: World) -> None:
+def test_redrive_is_in_the_incidents_report_and_announced(world: World) -> None:
     document = healed(world, "one", "two")
     while redrive(world, document) != END:
         pass
     world.events.clear()
-    summary = world.run("end_incident", document)
-    assert (summary["dead_lettered"], summary["redriven"], summary["redrive"]) == (2, 2, "done")
+    report = world.run("end_incident", document)
+    assert (report["dead_lettered"], report["redriven"], report["redrive"]) == (2, 2, "done")
     (event,) = world.events
-    assert event["summary"] == summary
+    assert event["report"] == report
     assert event["reason"] == "messages flow again: HEALED; redrive: done"
 
 
-def test_redrive_asked_for_and_not_reached_is_in_the_summary_too(world: World) -> None:
+def test_redrive_asked_for_and_not_reached_is_in_the_report_too(world: World) -> None:
     document = healed(world, "order")
     assert world.run("end_incident", document)["redrive"] == "no: the recovery was not judged"
 

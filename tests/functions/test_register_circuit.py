@@ -12,7 +12,7 @@ from unittest import mock
 import pytest
 from moto.awslambda.models import EventSourceMapping
 
-from breaker import clock
+from breaker import clients, clock
 from breaker.circuit_table import CircuitState
 from breaker.settings import SCHEMA
 from tests.functions.world import ACCOUNT, ALARM, CIRCUIT, STACK_ID, World, failing, log_to
@@ -602,6 +602,39 @@ def test_register_delete_open_stops_the_incident_and_gives_everything_back(world
     assert world.execution_status(document["execution"]) == "ABORTED"
     assert [world.hidden_for(message_id) for message_id in sent] == [0, 0, 0]
     assert world.mapping_is() == "Enabled"
+    assert world.items() == []
+
+
+def test_register_delete_in_an_incident_ends_it_with_a_report(world: World, ask: Ask) -> None:
+    ask()
+    world.target = failing
+    world.send()
+    document = world.open()
+    world.run("probe_target", document)
+    world.wait(600)
+    world.events.clear()
+    assert ask("Delete")["Status"] == "SUCCESS"
+    (event,) = world.events
+    assert (event["change"], event["from"], event["to"]) == ("CLOSED", "OPEN", "CLOSED")
+    report = event["report"]
+    assert (report["outcome"], report["incident"]) == ("REMOVED", document["claim"]["incident"])
+    assert (report["probes"], report["failed_probes"]) == (1, 1)
+    assert report["duration_seconds"] >= 600
+    # A removal asks CloudWatch for nothing.
+    assert (report["failed_calls"], report["dead_lettered"]) == (None, None)
+
+
+def test_register_delete_without_an_incident_announces_nothing(world: World, ask: Ask) -> None:
+    ask()
+    assert ask("Delete")["Status"] == "SUCCESS"
+    assert world.events == []
+
+
+def test_register_delete_that_nobody_can_be_told_of_succeeds(world: World, ask: Ask) -> None:
+    ask()
+    world.open()
+    world.refuse(clients.events(), "put_events", "InternalException")
+    assert ask("Delete")["Status"] == "SUCCESS"
     assert world.items() == []
 
 

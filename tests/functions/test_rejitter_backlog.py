@@ -233,6 +233,7 @@ def test_rejitter_last_receive_is_held_for_the_next_step_and_never_copied(
     assert (held.message_id, held.receive_count) == (last, 5)
     assert world.invocations == []
     assert counters(world) == (1, 0)
+    assert world.record().incident["receives"] == 1
 
 
 def test_rejitter_last_receive_stays_hidden_whatever_holds_the_breaker_up(
@@ -276,6 +277,8 @@ def test_rejitter_last_receive_without_stored_content_is_tried_while_it_is_at_ha
     assert len(world.invocations) == 1
     assert world.messages() == []
     assert world.sort_keys() == {"CIRCUIT", "MAPPING"}
+    incident = world.record().incident
+    assert (incident["receives"], incident["processed_by_breaker"]) == (1, 1)
 
 
 @pytest.mark.parametrize("store", ["true", "false"])

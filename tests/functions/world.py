@@ -38,6 +38,7 @@ from breaker import clients, clock
 from breaker.circuit_table import CircuitTable, Record
 from breaker.holding import HeldMessage
 from tests.dead_letters import sources_told
+from tests.schemas.schema_files import check_announcement
 
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
@@ -469,6 +470,7 @@ def new_world(**build: Any) -> Iterator[World]:
 
     def put_events(backend: EventsBackend, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
         world.events.extend(json.loads(event["Detail"]) for event in events)
+        announced.extend(world.events[-len(events) :])
         return original_put_events(backend, events)
 
     def change_visibility(backend: SQSBackend, queue_name: str, receipt_handle: str, visibility_timeout: int) -> None:
@@ -488,6 +490,7 @@ def new_world(**build: Any) -> Iterator[World]:
         received_at[message.id] = world.now.timestamp()
         original_mark_received(message, visibility_timeout)
 
+    announced: list[dict[str, Any]] = []
     received_at: dict[str, float] = {}
     original_mark_received = Message.mark_received
 
@@ -547,6 +550,8 @@ def new_world(**build: Any) -> Iterator[World]:
         try:
             world.build(**build)
             yield world
+            for detail in announced:
+                check_announcement(detail)
         finally:
             for patch in world.refusals:
                 patch.stop()

@@ -17,7 +17,17 @@ from harness import TARGET, World, client
 
 from breaker import clients
 
-CLIENTS = ("cloudwatch", "dynamodb", "events", "lambda_control", "lambda_invoke", "sns", "sqs", "stepfunctions")
+CLIENTS = (
+    "cloudwatch",
+    "cloudwatch_soon",
+    "dynamodb",
+    "events",
+    "lambda_control",
+    "lambda_invoke",
+    "sns",
+    "sqs",
+    "stepfunctions",
+)
 THROTTLES = {
     "dynamodb": "ProvisionedThroughputExceededException",
     "events": "ThrottlingException",

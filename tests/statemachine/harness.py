@@ -45,6 +45,8 @@ from moto.sqs.models import sqs_backends
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 from simulated_clock import SimulatedClock
 
+from tests.schemas.schema_files import check_announcement
+
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 DEFINITION_FILE = REPOSITORY / "statemachine" / "circuit_breaker.asl.json"
 
@@ -893,6 +895,8 @@ def build_world(
         stack.enter_context(_loggers_print_to(output))
         try:
             yield world
+            for detail in world.announcements():
+                check_announcement(detail)
         finally:
             clock.forget_actions()  # or they would go on in the next world
             clock.sleep(1)  # until every execution waits: moto cannot stop one that is just starting

@@ -68,7 +68,7 @@ def paths(*, surroundings: dict[str, Any] | None = None, **settings: Any) -> Ite
 
 
 def closed_cleanly(world: World, ended: Ended) -> dict[str, Any]:
-    """Assert that the circuit is CLOSED with nothing left over; return the incident's summary."""
+    """Assert that the circuit is CLOSED with nothing left over; return the incident's report."""
     ended.expect("SUCCEEDED", last="CircuitClosed")
     assert world.mapping_state() == "Enabled"
     record = world.record()
@@ -914,15 +914,15 @@ def test_every_change_is_one_log_line_one_metric_and_one_event() -> None:
             assert before["to"] == after["from"]
 
 
-def test_summary_is_the_output_the_event_and_the_log_line() -> None:
+def test_report_is_the_output_the_event_and_the_log_line() -> None:
     with paths() as world:
         world.send(2)
         world.target.behaviour = after_failures(1)
-        summary = closed_cleanly(world, world.run())
-        assert world.announcements()[-1]["summary"] == summary
-        assert [line["summary"] for line in world.log_lines() if "summary" in line] == [summary]
-        assert summary["circuit"] == CIRCUIT
-        assert summary["duration_seconds"] == pytest.approx(world.clock.elapsed(), abs=2)
+        report = closed_cleanly(world, world.run())
+        assert world.announcements()[-1]["report"] == report
+        assert [line["report"] for line in world.log_lines() if "report" in line] == [report]
+        assert report["circuit"] == CIRCUIT
+        assert report["duration_seconds"] == pytest.approx(world.clock.elapsed(), abs=2)
 
 
 def test_secret_is_where_it_may_be_and_is_found_where_it_may_not() -> None:

@@ -306,6 +306,9 @@ def test_give_up_that_could_not_be_announced_is_announced_by_the_reconciler() ->
         assert world.reconcile() == {CIRCUIT: "LEFT_PAUSED"}
         assert world.reconcile() == {CIRCUIT: "LEFT_PAUSED"}
         assert world.announced() == ["GAVE_UP"]
+        (told,) = world.announcements()
+        assert (told["then"], told["report"]["outcome"]) == ("STAY_OPEN", "GAVE_UP")
+        assert (told["report"]["closed_at"], told["report"]["failed_probes"]) == (None, 1)
 
 
 def test_circuit_that_gave_up_and_was_enabled_by_somebody_is_closed() -> None:

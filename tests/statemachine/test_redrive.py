@@ -45,7 +45,7 @@ def closed(world: World, ended: Ended) -> dict[str, Any]:
     ended.expect("SUCCEEDED", last="CircuitClosed")
     assert world.record()["state"] == "CLOSED"
     assert world.announced()[-1] == "CLOSED"
-    assert world.announcements()[-1]["summary"] == ended.output
+    assert world.announcements()[-1]["report"] == ended.output
     assert isinstance(ended.output, dict)
     return ended.output
 

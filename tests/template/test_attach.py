@@ -202,7 +202,7 @@ _PSEUDO = {"AWS::Region": _REGION, "AWS::AccountId": _ACCOUNT, "AWS::Partition":
 def size(template: dict[str, Any], document: dict[str, Any], *, redrive: bool) -> int:
     """Return the characters of a rendered policy that IAM counts: all but white space."""
     alarms = {condition: _PARAMETERS[parameter] != "0" for condition, parameter in _OPTIONAL_ALARMS.items()}
-    chosen = {"HasKmsKey": True, "WantRedrive": redrive, **alarms}
+    chosen = {"HasKmsKey": True, "HasTopic": True, "WantRedrive": redrive, **alarms}
     rendered = Resolver(template, _PARAMETERS, _RESOURCES, _PSEUDO, _ATTRIBUTES).resolve(_choose(document, chosen))
     return len(re.sub(r"\s", "", json.dumps(rendered)))
 

@@ -26,7 +26,7 @@ WIDE_STATEMENTS = {
     "FindMapping": "lambda:ListEventSourceMappings knows no resource; it runs at registration only.",
     "SeeWhetherTheOwnerRuns": "Executions are named when they start; the statement names their state machine.",
     "ReadMetrics": "cloudwatch:GetMetricData knows no resource; it reads numbers.",
-    "StopExecutionOfRemovedCircuit": "Executions are named when they start; the statement names their state machine.",
+    "StopExecution": "Executions are named when they start; the statement names their state machine.",
 }
 """Sid: why its resource cannot be named."""
 

@@ -9,6 +9,7 @@ from moto import mock_aws
 
 from breaker import announcements, clients
 from breaker.announcements import Announcement, Change, announce
+from tests.schemas.schema_files import STATE_CHANGE, check_announcement, examples, schema
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +39,13 @@ def inbox(cloud: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def opened(reason: str = "alarm orders-error-rate is in ALARM", change: Change = Change.OPENED) -> Announcement:
-    return Announcement("orders", "orders-1", 3, change, "CLOSED", "OPEN", reason, {"paused_at": "now"})
+    """Return an announcement whose details are as the schema describes them."""
+    example = examples(change)[0]
+    common = schema(STATE_CHANGE)["required"]
+    details = {name: value for name, value in example.items() if name not in common}
+    announcement = Announcement("orders", "orders-1", 3, change, "CLOSED", "OPEN", reason, details)
+    check_announcement(announcement.detail())
+    return announcement
 
 
 def test_announce_notifies_with_incident_and_sequence(inbox: Any) -> None:

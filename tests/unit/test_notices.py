@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 
 from breaker.announcements import _NOT_NOTIFIED, Change
 from breaker.notices import _WORDS, write_notice
+from tests.schemas.schema_files import examples
 
 QUESTIONS = ("What happened", "Why", "What is safe", "What happens by itself", "What to do")
 TOLD = sorted(set(Change) - _NOT_NOTIFIED)
+REPORT = examples("CLOSED")[0]["report"]
 
 
 def detail(change: str, reason: str = "alarm orders-errors is in ALARM", **more: Any) -> dict[str, Any]:
@@ -26,6 +28,11 @@ def answers(change: str, **more: Any) -> dict[str, str]:
     """Return a notice's paragraphs by the question that they answer."""
     paragraphs = write_notice(detail(change, **more)).message.split("\n\n")
     return {question: text for question, _, text in (paragraph.partition(": ") for paragraph in paragraphs)}
+
+
+def figures(report: dict[str, Any]) -> str:
+    """Return the paragraph that has the report in words."""
+    return answers("CLOSED", report=report)["The incident in figures"]
 
 
 def test_notice_every_change_that_is_notified_has_its_own_words() -> None:
@@ -47,6 +54,12 @@ def test_notice_answers_what_a_woken_person_asks(change: str) -> None:
 def test_notice_ends_with_the_fields_of_the_event(change: str) -> None:
     lines = write_notice(detail(change)).message.splitlines()
     assert {"circuit: orders", "incident: orders-1", f"change: {change}"} <= set(lines)
+
+
+def test_notice_fields_of_an_object_are_lines_too() -> None:
+    lines = write_notice(examples("CLOSED")[0]).message.splitlines()
+    assert {"report.failed_probes: 8", "report.redrive: null", "report.cause.kind: ALARM"} <= set(lines)
+    assert not any("{" in line for line in lines if line.startswith("report"))
 
 
 @given(st.text(max_size=600), st.text(max_size=80), st.sampled_from(sorted(Change)))
@@ -103,11 +116,57 @@ def test_notice_gave_up_and_closed_warns_of_the_dead_letter_queue() -> None:
 
 
 def test_notice_closed_says_that_messages_flow_unless_somebody_has_disabled_the_mapping() -> None:
-    assert "Messages flow" in answers("CLOSED", summary={"outcome": "HEALED"})["What is safe"]
+    assert "Messages flow" in answers("CLOSED", report=REPORT)["What is safe"]
     for outcome in ("DISABLED_BY_OTHERS", "MAPPING_GONE"):
-        told = answers("CLOSED", summary={"outcome": outcome})
+        told = answers("CLOSED", report=REPORT | {"outcome": outcome})
         assert "does not run" in told["What happened"]
         assert "enable" in told["What to do"]
+
+
+def test_notice_closed_by_a_removal_says_that_nothing_protects_the_consumer_any_more() -> None:
+    told = answers("CLOSED", report=REPORT | {"outcome": "REMOVED"})
+    assert "no longer protected" in told["What happened"]
+    assert "disable" in told["What to do"]
+
+
+def test_notice_of_an_end_has_the_report_in_words() -> None:
+    for change in ("CLOSED", "GAVE_UP"):
+        (told,) = (figures(example["report"]) for example in examples(change) if "report" in example)
+        assert "Probes: " in told
+        assert max(len(sentence) for sentence in re.split(r"[.:] ", told)) < 100
+    assert "The incident in figures" not in answers("OPENED")
+
+
+def test_notice_report_says_all_that_is_known() -> None:
+    told = figures(
+        REPORT
+        | {"duration_seconds": 2280, "probes": 9, "failed_probes": 8, "reopened": 2, "receives_burnt": 305}
+        | {"receives_burnt_from": "MESSAGES", "most_waiting": 1630, "oldest_message_seconds": 1860}
+        | {"dead_lettered": 31, "redrive": "done", "redriven": 30, "errors_began_at": "2026-03-01T12:00:00Z"}
+    )
+    for words in (
+        "it lasted 38 minutes, since 2026-03-01T12:03:12Z",
+        "The errors had begun at 2026-03-01T12:00:00Z",
+        "opened again 2 times",
+        "Probes: 9, of which 8 failed",
+        "Receives burnt: about 305.",
+        "Most messages waiting: about 1630",
+        "Age of the oldest message: about 31 minutes",
+        "Dead-lettered: about 31. Redrive: done, 30 moved back",
+    ):
+        assert words in told
+
+
+def test_notice_report_says_what_is_not_known_and_how_it_was_counted() -> None:
+    nothing = dict.fromkeys(("receives_burnt", "receives_burnt_from", "most_waiting", "oldest_message_seconds"))
+    told = figures(REPORT | nothing | {"dead_lettered": None, "errors_began_at": None, "redrive": None})
+    assert told.count("not known") == 4
+    assert not {"Redrive", "opened again", "had begun"} & set(re.findall("Redrive|opened again|had begun", told))
+    assert "about 34, each failed call counted as one" in figures(REPORT | {"receives_burnt_from": "CALLS"})
+
+
+def test_notice_report_of_an_incident_that_goes_on_does_not_call_it_over() -> None:
+    assert "it has lasted" in figures(REPORT | {"closed_at": None})
 
 
 def test_notice_near_retention_does_not_promise_that_all_is_safe() -> None:
