@@ -28,7 +28,7 @@ from breaker.health import Health, judge
 from breaker.mapping import read_mapping
 from breaker.metrics import Metrics, health_rule
 from breaker.ownership import RUNNING, execution_status
-from breaker.pipeline import NEAR_RETENTION
+from breaker.retention import NEAR_RETENTION
 from breaker.succession import name_successor, start_successor
 
 if TYPE_CHECKING:
