@@ -1,14 +1,14 @@
-"""boto3 clients, each made once a module and kept for the life of the execution environment.
+"""AWS clients, each made once a module and kept for the life of the execution environment.
 
-A client is made when it is first used: handlers pass on clients that most runs do not need, and making one takes as
-long as many calls with it.
+They are made when they are first used: handlers pass on clients that most runs do not need, and to make one takes as
+long as many calls with it. And botocore makes them, as it does for boto3, whose own part is not needed: a cold start
+does not load it.
 """
 
-from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
-import boto3
+import botocore.session
 from botocore.config import Config
 
 if TYPE_CHECKING:
@@ -27,45 +27,44 @@ else:
 _SOON = Config(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 3})
 _CONFIG = Config(connect_timeout=5, read_timeout=30, retries={"mode": "standard", "total_max_attempts": 5})
 
-_Client = TypeVar("_Client")
 
+class _Client:
+    """Stands for a client that nobody has used yet, and passes on to it afterwards."""
 
-class _Unmade:
-    """Stands for a client that nobody has used yet, and afterwards passes on to it."""
-
-    def __init__(self, make: Callable[[], object]) -> None:
-        self._made = cache(make)
+    def __init__(self, service: str, config: Config) -> None:
+        self._made = cache(lambda: _session().create_client(service, config=config))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._made(), name)
 
 
-def _when_used(make: Callable[[], _Client]) -> _Client:
-    return cast("_Client", _Unmade(make))
+@cache
+def _session() -> Any:
+    return botocore.session.get_session()
 
 
 @cache
 def cloudwatch() -> CloudWatchClient:
     """Return the CloudWatch client."""
-    return _when_used(lambda: boto3.client("cloudwatch", config=_CONFIG))
+    return cast("CloudWatchClient", _Client("cloudwatch", _CONFIG))
 
 
 @cache
 def dynamodb() -> DynamoDBClient:
     """Return the DynamoDB client."""
-    return _when_used(lambda: boto3.client("dynamodb", config=_CONFIG))
+    return cast("DynamoDBClient", _Client("dynamodb", _CONFIG))
 
 
 @cache
 def events() -> EventBridgeClient:
     """Return the EventBridge client."""
-    return _when_used(lambda: boto3.client("events", config=_SOON))
+    return cast("EventBridgeClient", _Client("events", _SOON))
 
 
 @cache
 def lambda_control() -> LambdaClient:
     """Return the Lambda client for event source mappings."""
-    return _when_used(lambda: boto3.client("lambda", config=_CONFIG))
+    return cast("LambdaClient", _Client("lambda", _CONFIG))
 
 
 @cache
@@ -76,22 +75,22 @@ def lambda_invoke() -> LambdaClient:
     twice for one probe.
     """
     config = Config(connect_timeout=5, read_timeout=870, tcp_keepalive=True, retries={"total_max_attempts": 1})
-    return _when_used(lambda: boto3.client("lambda", config=config))
+    return cast("LambdaClient", _Client("lambda", config))
 
 
 @cache
 def sns() -> SNSClient:
     """Return the SNS client."""
-    return _when_used(lambda: boto3.client("sns", config=_SOON))
+    return cast("SNSClient", _Client("sns", _SOON))
 
 
 @cache
 def sqs() -> SQSClient:
     """Return the SQS client."""
-    return _when_used(lambda: boto3.client("sqs", config=_CONFIG))
+    return cast("SQSClient", _Client("sqs", _CONFIG))
 
 
 @cache
 def stepfunctions() -> SFNClient:
     """Return the Step Functions client."""
-    return _when_used(lambda: boto3.client("stepfunctions", config=_CONFIG))
+    return cast("SFNClient", _Client("stepfunctions", _CONFIG))
