@@ -1,7 +1,7 @@
 # Every target sets up what it needs: python3 (3.11 or newer), make and git are all that must be there.
 # `build` and `deploy` are for AWS and also need the Python that RUNTIME names.
 .DEFAULT_GOAL := help
-.PHONY: help demo compare signals chaos check simulate test mutants lint build deploy event status clean
+.PHONY: help demo compare signals chaos bench-cost check simulate test mutants lint build deploy event status clean
 
 PYTHON  ?= python3
 VENV    := .venv
@@ -14,7 +14,7 @@ export SAM_CLI_TELEMETRY := 0
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 help: ## List the targets.
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 demo: $(READY) ## An outage on this machine, from first failure to drained backlog. Options: RATE OUTAGE SCALE RECOVERY KEEP=1
 	@$(BIN)/python -m lab demo $(if $(RATE),--rate $(RATE)) $(if $(OUTAGE),--outage $(OUTAGE)) \
@@ -28,6 +28,9 @@ signals: $(READY) ## How soon each signal opens the circuit, and what is deliver
 
 chaos: $(READY) ## An outage in which everything else fails, too, and what comes of it. Options: SEED MINUTES
 	@$(BIN)/python -m lab chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))
+
+bench-cost: $(READY) ## What the breaker's own code costs: cold starts, size, AWS calls, money. Takes about 5 minutes. Options: ROUNDS FUNCTION
+	@$(BIN)/python -m benchmarks.own_cost $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(FUNCTION),--function $(FUNCTION))
 
 check: $(READY) ## Look at a pipeline of your own before you attach it: FUNCTION QUEUE. Options: MAPPING ALARM RATE JSON=1
 	@$(BIN)/python -m check --function "$(FUNCTION)" --queue "$(QUEUE)" $(if $(MAPPING),--mapping "$(MAPPING)") \

@@ -40,10 +40,10 @@ class Starter:
     folder: Path
     replay: Replay
 
-    def start(self, module: str, event: object) -> Timing:
+    def start(self, module: str, event: object, at: float) -> Timing:
         """Import a handler, invoke it once, and return what that took."""
         file = self.folder / "event.pickle"
-        file.write_bytes(pickle.dumps(event))
+        file.write_bytes(pickle.dumps((event, at)))
         done = subprocess.run(  # noqa: S603 - our own interpreter and file
             # Without the site, so that nothing of this environment's own libraries is found.
             [sys.executable, "-S", str(HERE / "fresh_start.py"), module, str(file)],
@@ -114,15 +114,15 @@ def _start_all(starter: Starter, recording: Recording) -> tuple[Timing, Timing, 
         (BARE, {"calls": same[:1]}),
     ):
         starter.replay.load(recording.answers)
-        timed.append(starter.start(module, event))
+        timed.append(starter.start(module, event, recording.at))
     return timed[0], timed[1], timed[2]
 
 
 def _check(starter: Starter, recording: Recording) -> None:
     starter.replay.load(recording.answers)
-    starter.start(recording.module, recording.event)
+    starter.start(recording.module, recording.event, recording.at)
     if starter.replay.unknown or starter.replay.asked != len(recording.answers):
         raise CannotCompare(
-            f"{recording.module}: {starter.replay.asked} requests in a fresh process, {len(recording.answers)} recorded;"
-            f" not recorded: {starter.replay.unknown}"
+            f"{recording.module}: {starter.replay.asked} requests in a fresh process instead of"
+            f" {len(recording.answers)}; not recorded: {starter.replay.unknown}"
         )

@@ -1,6 +1,6 @@
 """Run by a fresh interpreter: import a handler, invoke it once, print what that took as the last line.
 
-    python -S fresh_start.py <module> <file with the pickled event>
+    python -S fresh_start.py <module> <file with the pickled event and time>
 
 Not counted: the interpreter's own start and the reading of the event.
 """
@@ -27,13 +27,15 @@ class Context:
 
 
 with open(EVENT, "rb") as file:  # noqa: PTH123 - pathlib is one of the imports that are timed
-    event = pickle.load(file)  # noqa: S301 - written by the benchmark itself
+    event, now = pickle.load(file)  # noqa: S301 - written by the benchmark itself
+# The answers are of that time, and a handler compares them with its clock.
+time.time = lambda: now
 began = time.process_time(), time.perf_counter()
 handler = __import__(MODULE).handler
 imported = time.process_time(), time.perf_counter()
 handler(event, Context())
 ended = time.process_time(), time.perf_counter()
-print(  # noqa: T201
+print(
     json.dumps(
         {
             "import_cpu": imported[0] - began[0],

@@ -5,7 +5,6 @@ import copy
 import unittest.mock
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -51,10 +50,13 @@ class Recording:
         The function's module.
     event
         What it was invoked with.
+    at
+        When, epoch seconds.
     """
 
     module: str
     event: dict[str, Any]
+    at: float
     calls: list[Call]
     answers: list[Answer]
 
@@ -75,7 +77,9 @@ def calls_made() -> Iterator[list[Call]]:
     call = BaseClient._make_api_call
 
     def watched(client: Any, operation: str, parameters: dict[str, Any]) -> Any:
-        calls.append(Call(client.meta.service_model.service_name, xform_name(operation), copy.deepcopy(parameters)))
+        calls.append(
+            Call(str(client.meta.service_model.service_name), xform_name(operation), copy.deepcopy(parameters))
+        )
         return call(client, operation, parameters)
 
     with unittest.mock.patch.object(BaseClient, "_make_api_call", watched):
@@ -108,15 +112,12 @@ _OUR_OWN = {"content-length", "date", "server", "connection", "transfer-encoding
 def record(module: str) -> Recording:
     """Run a function on its sample event, in the surroundings in which that is its turn."""
     with new_world() as world:
-        # The fresh process has the real time, and compares it with what is in the answers.
-        world.wait((datetime.now(UTC) - world.now).total_seconds())
         world.register(Revision="1 30 180 5")
         events = events_of(world)
         for task, prepare in BEFORE.items():
             if module_of(task) == module:
                 prepare(world, events)
-        event = events[module]
+        event, at = events[module], world.now.timestamp()
         with unittest.mock.patch("breaker.custom_resource.send"), calls_made() as calls, _answers_given() as answers:
             world.run(module, event)
-    return Recording(module, event, calls, answers)
-
+    return Recording(module, event, at, calls, answers)

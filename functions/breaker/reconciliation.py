@@ -74,26 +74,22 @@ class Reconciler:
     state_machine: str
     early: bool = False
 
-    def reconcile(self, name: str) -> Finding:
+    def reconcile(self, record: Record) -> Finding:
         """Repair one circuit. Returns what was found."""
-        record = self.table.load(name)
-        if record is None:
-            return Finding.NOTHING
         if record.owner.startswith(REMOVAL_PREFIX):
             return Finding.BEING_REMOVED
         try:
             return self._repair(record)
         except CircuitTakenOver:
-            logger.info("somebody else was faster", extra={"circuit": name})
+            logger.info("somebody else was faster", extra={"circuit": record.circuit.name})
             return Finding.OWNED
 
-    def warn_of_retention(self, name: str) -> None:
+    def warn_of_retention(self, record: Record) -> None:
         """Announce, once an incident, that the oldest message nears the end of the queue's retention.
 
         This is said beside the owner, which keeps the pipeline paused and may do so for longer than SQS keeps messages.
         """
-        record = self.table.load(name)
-        if record is None or record.state is CircuitState.CLOSED or record.incident.get(NEAR_RETENTION_ANNOUNCED):
+        if record.state is CircuitState.CLOSED or record.incident.get(NEAR_RETENTION_ANNOUNCED):
             return
         age = Metrics(self.cloudwatch, record.circuit).age_of_oldest_message(now=clock.now().timestamp())
         retention = source_queue.retention_seconds(self.sqs, record.circuit.queue_url)
