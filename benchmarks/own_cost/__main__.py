@@ -24,7 +24,7 @@ from benchmarks.own_cost.figures import (
 from benchmarks.own_cost.incidents import incident, quiet_look
 from benchmarks.own_cost.package import FUNCTIONS, lay_out_package, zipped_bytes
 
-# A step's time, most of which is waiting for AWS's answers; a probe also waits for the target. The functions' memory is as
+# A step's time, most of which is waiting for AWS's answers; a probe also waits for the target. The memory is as
 # in template.yaml.
 _STEP_SECONDS, _GIGABYTES = 0.3, 0.25
 # Waits of up to two minutes, shortened by 10 % on average.
