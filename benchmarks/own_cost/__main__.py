@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import io
+import logging
 import platform
 import sys
 import tempfile
@@ -41,6 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=_a_number, default=15, help="cold starts of each function (default 15)")
     parser.add_argument("--function", choices=modules, help="only the cold start of this one")
     options = parser.parse_args(arguments)
+    # moto logs what a state machine asks whether it is there.
+    logging.getLogger("moto").setLevel(logging.CRITICAL)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if not options.function:
