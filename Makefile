@@ -1,7 +1,8 @@
 # Every target sets up what it needs: python3 (3.11 or newer), make and git are all that must be there.
 # `build` and `deploy` are for AWS and also need the Python that RUNTIME names.
 .DEFAULT_GOAL := help
-.PHONY: help demo compare signals chaos check simulate test mutants lint docs build deploy publish-check publish event status clean
+.PHONY: help demo compare signals chaos bench-cost check simulate test mutants lint docs build deploy publish-check publish \
+        event status clean
 
 PYTHON  ?= python3
 VENV    := .venv
@@ -28,6 +29,9 @@ signals: $(READY) ## How soon each signal opens the circuit, and what is deliver
 
 chaos: $(READY) ## An outage in which everything else fails, too, and what comes of it. Options: SEED MINUTES
 	@$(BIN)/python -m lab chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))
+
+bench-cost: $(READY) ## What the breaker's own code costs: cold starts, size, AWS calls, money. Takes about 5 minutes. Options: ROUNDS FUNCTION
+	@$(BIN)/python -m benchmarks.own_cost $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(FUNCTION),--function $(FUNCTION))
 
 check: $(READY) ## Look at a pipeline of your own before you attach it: FUNCTION QUEUE. Options: MAPPING ALARM RATE JSON=1
 	@$(BIN)/python -m check --function "$(FUNCTION)" --queue "$(QUEUE)" $(if $(MAPPING),--mapping "$(MAPPING)") \

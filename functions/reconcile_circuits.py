@@ -41,9 +41,13 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     failed: list[str] = []
     for name in table.names():
         try:
-            findings[name] = reconciler.reconcile(name)
+            record = table.load(name)
+            if record is None:
+                findings[name] = Finding.NOTHING
+                continue
+            findings[name] = reconciler.reconcile(record)
             # Last, because it can wait, and resuming cannot.
-            reconciler.warn_of_retention(name)
+            reconciler.warn_of_retention(record)
         except Exception as error:
             logger.exception("not reconciled", extra={"circuit": name})
             failed.append(f"{name} ({type(error).__name__})")

@@ -14,7 +14,6 @@ from aws_lambda_powertools.metrics import MetricUnit
 from botocore.exceptions import BotoCoreError, ClientError
 
 from breaker import clients, clock, environment
-from breaker.notices import write_notice
 
 if TYPE_CHECKING:
     from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef
@@ -167,6 +166,9 @@ def _put_event(detail: dict[str, Any]) -> str | None:
 
 def _notify(detail: dict[str, Any]) -> str | None:
     """Publish the notification. Returns the name of what went wrong, if any."""
+    # Most breakers have no topic, and then most of a notice's text need not be loaded.
+    from breaker.notices import write_notice
+
     notice = write_notice(detail)
     try:
         clients.sns().publish(TopicArn=environment.notification_topic(), Subject=notice.subject, Message=notice.message)

@@ -7,16 +7,14 @@ Items: `CIRCUIT#<name>`/`CIRCUIT` the record; `CIRCUIT#<name>`/`HELD#<message id
 `CIRCUIT#<name>`/`CONTENT#<message id>#<n>` its content; `MAPPING#<id>`/`MAPPING` which circuit a mapping belongs to.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from boto3.dynamodb.types import Binary, TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
+from breaker.attribute_values import plain, typed
 from breaker.errors import CircuitTakenOver
 from breaker.holding import HeldMessage
 from breaker.state_document import Circuit
@@ -31,9 +29,6 @@ GAVE_UP_ANNOUNCED = "gave_up_announced"
 NEAR_RETENTION_ANNOUNCED = "near_retention_announced"
 # An item holds at most 400 KB, names included.
 _CHUNK_BYTES = 350_000
-
-_serializer = TypeSerializer()
-_deserializer = TypeDeserializer()
 
 
 class CircuitState(StrEnum):
@@ -487,29 +482,11 @@ def _path(path: str, names: dict[str, str]) -> str:
 
 
 def _typed(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _serializer.serialize(_without_floats(value)) for name, value in values.items()}
-
-
-def _without_floats(value: Any) -> Any:
-    if isinstance(value, bytes):
-        return value
-    return json.loads(json.dumps(value), parse_float=Decimal)
+    return {name: typed(value) for name, value in values.items()}
 
 
 def _plain(item: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _plain_value(_deserializer.deserialize(value)) for name, value in item.items()}
-
-
-def _plain_value(value: Any) -> Any:
-    if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
-    if isinstance(value, Binary):
-        return bytes(value)  # type: ignore[call-overload]  # the stubs miss its __bytes__
-    if isinstance(value, dict):
-        return {key: _plain_value(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_plain_value(inner) for inner in value]
-    return value
+    return {name: plain(value) for name, value in item.items()}
 
 
 def _is_condition_failure(error: ClientError) -> bool:

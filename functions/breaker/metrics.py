@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from breaker.errors import MetricsUnanswered
 from breaker.health import Counts, HealthRule
-from breaker.pipeline import LONGEST_RETENTION_SECONDS
+from breaker.retention import LONGEST_RETENTION_SECONDS
 from breaker.state_document import Circuit
 
 if TYPE_CHECKING:

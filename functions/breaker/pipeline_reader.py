@@ -12,7 +12,6 @@ from botocore.exceptions import ClientError
 
 from breaker.finding import AlarmTiming, function_of
 from breaker.pipeline import (
-    DEFAULT_RETENTION_SECONDS,
     DeadLetterFacts,
     FunctionFacts,
     MappingFacts,
@@ -21,6 +20,7 @@ from breaker.pipeline import (
     Unread,
 )
 from breaker.pipeline_parts import QUEUE_MISSING, Parts
+from breaker.retention import DEFAULT_RETENTION_SECONDS
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from breaker import clock, source_queue
 from breaker.circuit_table import CircuitTable, chunks_of
-from breaker.filtering import is_dropped
 from breaker.holding import (
     MAX_HOLD_SECONDS,
     HeldMessage,
@@ -122,7 +121,7 @@ class Prober:
     def hold(self, received: dict[str, Any]) -> tuple[HeldMessage, dict[str, Any]]:
         """Write a message that was just received into the table, and return it with its Lambda record."""
         record = record_of(received, queue_arn=self.circuit.queue_arn)
-        filtered = is_dropped(record, self.circuit.filters)
+        filtered = self._is_dropped(record)
         content = None
         if self.circuit.settings["StoreHeldMessages"] and not filtered:
             content = json.dumps(record, ensure_ascii=False).encode()
@@ -139,6 +138,14 @@ class Prober:
             # Before anything else: it must not come back because the step was killed while the target worked.
             self.keep_hidden([message])
         return message, record
+
+    def _is_dropped(self, record: dict[str, Any]) -> bool:
+        if not self.circuit.filters:
+            return False
+        # Most mappings have none, and then what reads them need not be loaded.
+        from breaker.filtering import is_dropped
+
+        return is_dropped(record, self.circuit.filters)
 
     def keep_hidden(self, held: list[HeldMessage]) -> list[HeldMessage]:
         """Hide held messages until after the next probe and return them. What is hidden no more is forgotten."""

@@ -11,7 +11,8 @@ https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-d
 from collections.abc import Iterator
 
 from breaker.finding import Finding, Level, Plan, Rule, duration, name_of
-from breaker.pipeline import DEFAULT_RETENTION_SECONDS, LONGEST_RETENTION_SECONDS, NEAR_RETENTION, Pipeline
+from breaker.pipeline import Pipeline
+from breaker.retention import DEFAULT_RETENTION_SECONDS, LONGEST_RETENTION_SECONDS, NEAR_RETENTION
 
 # What AWS recommends.
 RECOMMENDED_TIMEOUTS_IN_VISIBILITY = 6

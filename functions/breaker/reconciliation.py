@@ -30,7 +30,7 @@ from breaker.incident_report import report
 from breaker.mapping import read_mapping
 from breaker.metrics import Metrics, health_rule
 from breaker.ownership import RUNNING, execution_status
-from breaker.pipeline import NEAR_RETENTION
+from breaker.retention import NEAR_RETENTION
 from breaker.succession import name_successor, start_successor
 from breaker.toll import read_toll
 
@@ -77,27 +77,23 @@ class Reconciler:
     state_machine: str
     early: bool = False
 
-    def reconcile(self, name: str) -> Finding:
+    def reconcile(self, record: Record) -> Finding:
         """Repair one circuit, and write its state as a metric. Returns what was found."""
-        record = self.table.load(name)
-        if record is None:
-            return Finding.NOTHING
-        tell_state(name, record.state.value)
+        tell_state(record.circuit.name, record.state.value)
         if record.owner.startswith(REMOVAL_PREFIX):
             return Finding.BEING_REMOVED
         try:
             return self._repair(record)
         except CircuitTakenOver:
-            logger.info("somebody else was faster", extra={"circuit": name})
+            logger.info("somebody else was faster", extra={"circuit": record.circuit.name})
             return Finding.OWNED
 
-    def warn_of_retention(self, name: str) -> None:
+    def warn_of_retention(self, record: Record) -> None:
         """Announce, once an incident, that the oldest message nears the end of the queue's retention.
 
         This is said beside the owner, which keeps the pipeline paused and may do so for longer than SQS keeps messages.
         """
-        record = self.table.load(name)
-        if record is None or record.state is CircuitState.CLOSED or record.incident.get(NEAR_RETENTION_ANNOUNCED):
+        if record.state is CircuitState.CLOSED or record.incident.get(NEAR_RETENTION_ANNOUNCED):
             return
         age = Metrics(self.cloudwatch, record.circuit).age_of_oldest_message(now=clock.now().timestamp())
         retention = source_queue.retention_seconds(self.sqs, record.circuit.queue_url)

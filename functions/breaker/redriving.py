@@ -16,8 +16,8 @@ from breaker import clock, source_queue
 from breaker.circuit_table import Record
 from breaker.metrics import Metrics, health_rule
 from breaker.onset import LOOK_BACK_PERIODS, first_bad_period, longest_silence
-from breaker.pipeline import LONGEST_RETENTION_SECONDS
 from breaker.requeueing import BATCH_MESSAGES, Requeuer
+from breaker.retention import LONGEST_RETENTION_SECONDS
 from breaker.state_document import Circuit
 from breaker.time_budget import TimeBudget
 

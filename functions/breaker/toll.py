@@ -16,7 +16,7 @@ from breaker.errors import MetricsUnanswered
 from breaker.health import Counts
 from breaker.metrics import Metrics, health_rule
 from breaker.onset import LOOK_BACK_PERIODS, first_bad_period, longest_silence
-from breaker.pipeline import LONGEST_RETENTION_SECONDS
+from breaker.retention import LONGEST_RETENTION_SECONDS
 from breaker.state_document import Circuit
 
 if TYPE_CHECKING:

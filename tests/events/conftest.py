@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -32,6 +31,11 @@ def world() -> Iterator[World]:
 @pytest.fixture
 def events(world: World) -> Events:
     """The events, filled for the world."""
+    return events_of(world)
+
+
+def events_of(world: World) -> Events:
+    """Return the events, filled for a world, with its time."""
     settings = world.record().circuit.settings
     names = {
         **{name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in settings.items()},
@@ -50,4 +54,4 @@ def events(world: World) -> Events:
         "FindPipelineFunction": "find",
         "ReconcileRule": "reconcile",
     }
-    return Events(Stack(STACK_ID, names).values(now=datetime(2026, 3, 1, 12, 0, tzinfo=UTC)))
+    return Events(Stack(STACK_ID, names).values(now=world.now))
