@@ -34,6 +34,7 @@ class Change(StrEnum):
     PROBED = "PROBED"
     HALF_OPEN = "HALF_OPEN"
     RAISED = "RAISED"
+    LOWERED = "LOWERED"
     REOPENED = "REOPENED"
     OVERRIDDEN = "OVERRIDDEN"
     CLOSED = "CLOSED"
@@ -52,6 +53,7 @@ _METRICS = {
     Change.PROBED: "Probed",
     Change.HALF_OPEN: "CircuitHalfOpen",
     Change.RAISED: "ConcurrencyRaised",
+    Change.LOWERED: "ConcurrencyLowered",
     Change.REOPENED: "CircuitReopened",
     Change.OVERRIDDEN: "Overridden",
     Change.CLOSED: "CircuitClosed",
@@ -65,7 +67,7 @@ _METRICS = {
     Change.BREAKER_FAILED: "BreakerFailed",
 }
 # A probe every two minutes and each step of a recovery would drown what somebody must read.
-_NOT_NOTIFIED = {Change.PROBED, Change.HALF_OPEN, Change.RAISED, Change.HANDED_OVER}
+_NOT_NOTIFIED = {Change.PROBED, Change.HALF_OPEN, Change.RAISED, Change.LOWERED, Change.HANDED_OVER}
 
 
 @dataclass(frozen=True)
