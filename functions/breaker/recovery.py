@@ -1,7 +1,8 @@
 """Lets messages in again, step by step, and knows what the mapping's owner had set.
 
-The incident's record says where a recovery stands, so that whoever takes the incident over goes on from there:
-`own`, the owner's settings of the mapping, and `recovery`, which is a `ramp.Recovery`.
+The incident's record says where a recovery stands, so that whoever takes the incident over goes on from there: `own`,
+the owner's settings of the mapping, and `recovery`, a `ramp.Recovery`. `most_concurrency` is what the next recovery of
+the incident holds.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -36,11 +37,10 @@ def first_step(record: Record, mapping: MappingState, outcome: str) -> Recovery:
         ramp = read_steps(settings["RampConcurrency"])
     if outcome in NOT_OURS_TO_JUDGE:
         ramp = []
-    before = current(record)
     return Recovery(
         recovery_steps(ramp, own=own["maximum_concurrency"], provisioned=own["provisioned"]),
         0,
-        most=before.bound_after_reopening() if before else 0,
+        most=record.incident.get("most_concurrency", 0),
     )
 
 
