@@ -34,7 +34,7 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     record = owned_record(table, document.circuit.name, document.execution)
     if record.intent != "DISABLE":
         recovery = current(record)
-        bound = {"incident.most_concurrency": recovery.bound_after_reopening()} if recovery else {}
+        bound = {"incident.too_much": recovery.too_much_after_reopening()} if recovery else {}
         table.write(
             document.circuit.name,
             owner=document.execution,

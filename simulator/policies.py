@@ -91,7 +91,7 @@ class Breaker:
         self._settings = settings
         self._held: list[HeldMessage] = []
         self._successes = 0
-        self._taken = self._most = 0
+        self._taken = self._too_much = 0
         self._opened = 0.0
         self._believed_after = successes_despite_alarm()
         self._rule = HealthRule(
@@ -110,7 +110,7 @@ class Breaker:
     def _incident(self) -> Process:
         world, settings = self._world, self._settings
         step = world.profile.step_seconds
-        failures = self._successes = self._most = 0
+        failures = self._successes = self._too_much = 0
         self._opened = world.clock
         yield world.clock + 2 * step  # LoadCircuit, OpenCircuit
         yield from self._pause()
@@ -232,7 +232,7 @@ class Breaker:
         if ramps:
             ramp = read_steps(settings["RampConcurrency"])
         steps = recovery_steps(ramp, own=world.pipeline.max_concurrency, provisioned=False)
-        recovery = Recovery(steps, 0, most=self._most)
+        recovery = Recovery(steps, 0, too_much=self._too_much)
         while True:
             yield world.clock + world.profile.step_seconds  # CloseCircuit, RaiseConcurrency
             if (world.mapping.enabled, world.mapping.limit) != (True, recovery.concurrency):
@@ -243,7 +243,7 @@ class Breaker:
             while recovery.step == step:
                 judgement = yield from self._judged(began, success_needed=outcome in TRIALS and step == 0)
                 if judgement.health is Health.BAD:
-                    self._most = recovery.bound_after_reopening()
+                    self._too_much = recovery.too_much_after_reopening()
                     world.events.reopened.append(world.since_start)
                     yield world.clock + world.profile.step_seconds  # ReopenCircuit
                     yield from self._pause()

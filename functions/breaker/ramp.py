@@ -2,7 +2,7 @@
 
 The steps of RampConcurrency come first. While messages wait after them, the owner's own concurrency would let the
 backlog overrun the target: so the ramp goes on, quickly to what the target is known to have processed before the
-incident, slowly beyond. A step that strains the target is taken back, and what it stood is held until the backlog is
+incident, slowly beyond. A step that strains the target is taken back, and the ramp stays below it until the backlog is
 gone. A hold that does not shrink the backlog ends: no ramp lasts for ever.
 
 Concurrency is not rate: a fast target takes many messages a second even at 2, the least that Lambda allows.
@@ -111,9 +111,9 @@ class Recovery:
         Messages a minute processed in the step before, where this one was to bring more; else 0.
     beyond
         True when the step is more than the target is known to have stood.
-    most
-        What is held until the backlog is gone, because more has strained the target or opened the circuit; 0 for no
-        such bound.
+    too_much
+        What has strained the target, or opened the circuit again; 0 where nothing has. The ramp stays below until the
+        backlog is gone.
     waiting
         The backlog when it had last shrunk while the step was held, 0 before.
     fruitless
@@ -125,7 +125,7 @@ class Recovery:
     began: str = ""
     processed: int = 0
     beyond: bool = False
-    most: int = 0
+    too_much: int = 0
     waiting: int = 0
     fruitless: int = 0
 
@@ -147,9 +147,9 @@ class Recovery:
         """Return the next of the steps as they stand."""
         return replace(self, step=self.step + 1, began="", processed=0, beyond=False)
 
-    def bound_after_reopening(self) -> int:
-        """Return what the next recovery holds, 0 for no bound: this one's step has opened the circuit again."""
-        return self._lower() if self.beyond and self.step else self.most
+    def too_much_after_reopening(self) -> int:
+        """Return what is too much for the next recovery, 0 for nothing, after a step that opened the circuit again."""
+        return self._or_most(self.concurrency) if self.beyond and self.step else self.too_much
 
     def after_good_step(self, shown: Shown) -> "Recovery":
         """Return how the recovery goes on after a step that went well and was not the last.
@@ -160,23 +160,23 @@ class Recovery:
             return self.next_given()
         if shown.strained or 0 < shown.processed <= self.processed:
             lower = self._lower()
-            bounded = replace(self, most=lower)
+            bounded = replace(self, too_much=self.concurrency)
             return bounded._at(lower) if lower < self.concurrency else bounded._held(shown)
-        wanted = self._more(shown)
-        if not self.most or wanted <= self.most:
-            return self._raised(wanted, shown)
-        if self.concurrency < self.most:
-            return self._raised(self.most, shown)
+        for wanted in (self._more(shown), self._little_more()):
+            if not self.too_much or wanted < self.too_much:
+                return self._raised(wanted, shown)
         return self._held(shown)
 
     def _more(self, shown: Shown) -> int:
         """Return the next step up, which may be above everything."""
         if self.step + 2 < len(self.steps):
             return self.steps[self.step + 1]
-        limit = self.concurrency
         if shown.processed and shown.known_good:
-            return max(self._known_good(shown), int(limit * SLOW_GROWTH), limit + 1)
-        return max(int(limit * BLIND_GROWTH), limit + 1)
+            return max(self._known_good(shown), self._little_more())
+        return max(int(self.concurrency * BLIND_GROWTH), self._little_more())
+
+    def _little_more(self) -> int:
+        return max(int(self.concurrency * SLOW_GROWTH), self.concurrency + 1)
 
     def _known_good(self, shown: Shown) -> int:
         """Return the concurrency by which the target would process what it did before the incident."""
@@ -191,8 +191,8 @@ class Recovery:
     def _at(self, limit: int) -> "Recovery":
         """Return a new step at a concurrency, which is the owner's own where it comes to as much."""
         own = self.steps[-1]
+        above = limit >= self._or_most(own)
         given = self.steps[self.step + 1 : -1] if limit > self.concurrency else []
-        above = limit >= (own or MOST_CONCURRENCY + 1)
         put_in = [] if above else [limit, *(step for step in given if step > limit)]
         steps = [*self.steps[: self.step + 1], *put_in, own]
         return replace(self, steps=steps, step=self.step + 1, began="", processed=0, beyond=False)
@@ -205,13 +205,15 @@ class Recovery:
         if held.fruitless >= LAST_FRUITLESS_LOOK:
             return held._at(MOST_CONCURRENCY + 1)
         if held.fruitless % FRUITLESS_LOOKS == 0:
-            return replace(held, most=0)._raised(held._more(shown), shown)
+            return replace(held, too_much=0)._raised(held._more(shown), shown)
         return held
+
+    @staticmethod
+    def _or_most(limit: int) -> int:
+        return limit or MOST_CONCURRENCY + 1
 
     def _lower(self) -> int:
         """Return the next lower concurrency, this one if there is none."""
         limit = self.concurrency
-        if self.is_last:
-            return self.steps[-2] if self.step else limit
         earlier = [step for step in self.steps[: self.step] if step < limit]
         return max([*earlier, min(limit, max(LEAST_CONCURRENCY, int(limit / STEP_BACK)))])

@@ -1,8 +1,8 @@
 """Lets messages in again, step by step, and knows what the mapping's owner had set.
 
 The incident's record says where a recovery stands, so that whoever takes the incident over goes on from there: `own`,
-the owner's settings of the mapping, and `recovery`, a `ramp.Recovery`. `most_concurrency` is what the next recovery of
-the incident holds.
+the owner's settings of the mapping, and `recovery`, a `ramp.Recovery`. `too_much` is the concurrency below which the
+incident's next recovery stays.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -40,7 +40,7 @@ def first_step(record: Record, mapping: MappingState, outcome: str) -> Recovery:
     return Recovery(
         recovery_steps(ramp, own=own["maximum_concurrency"], provisioned=own["provisioned"]),
         0,
-        most=record.incident.get("most_concurrency", 0),
+        too_much=record.incident.get("too_much", 0),
     )
 
 

@@ -29,9 +29,9 @@ def followed_by(recovery: Recovery) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("following", "limit", "change"),
     [
-        (Recovery([5, 8, 0], 1, most=8), 8, "RAISED"),
+        (Recovery([5, 8, 0], 1, too_much=9), 8, "RAISED"),
         (Recovery([5, 0], 1), 0, "RAISED"),
-        (Recovery([5, 3, 0], 1, most=3), 3, "LOWERED"),
+        (Recovery([5, 3, 0], 1, too_much=5), 3, "LOWERED"),
     ],
 )
 def test_raise_concurrency_goes_on_as_was_decided(

@@ -126,21 +126,27 @@ def test_given_steps_are_taken_also_when_no_backlog_is_left() -> None:
 
 
 @pytest.mark.parametrize(
-    ("recovery", "expected"),
+    ("recovery", "expected", "after"),
     [
-        (on(2, 5, 6, 0), 5),
-        (on(2, 5, 6, 5, 0), 3),
-        (on(2, 30, 0), 20),
-        (on(2, 3, 0), 2),
-        (on(2, 10, 50, 0, step=1), 6),
+        (on(2, 5, 6, 0), 5, 5),
+        (on(2, 5, 6, 5, 0), 3, 4),
+        (on(2, 30, 0), 20, 24),
+        (on(2, 3, 0), 2, 2),
+        (on(2, 10, 50, 0, step=1), 6, 7),
     ],
 )
-def test_step_that_strains_the_target_is_taken_back_and_held(recovery: Recovery, expected: int) -> None:
+def test_step_that_strains_the_target_is_taken_back_and_the_ramp_stays_below(
+    recovery: Recovery, expected: int, after: int
+) -> None:
     strained = recovery.after_good_step(replace(BACKLOG, strained=True))
-    assert (strained.concurrency, strained.most) == (expected, expected)
-    held = replace(strained, began="2026-03-01T12:05:00Z").after_good_step(BACKLOG)
-    assert (held.step, held.concurrency) == (strained.step, expected)
-    assert held.after_good_step(replace(BACKLOG, waiting=0)).is_last
+    assert (strained.concurrency, strained.too_much) == (expected, recovery.concurrency)
+    following = replace(strained, began="2026-03-01T12:05:00Z").after_good_step(BACKLOG)
+    assert following.concurrency == after
+    assert (following.step == strained.step) is (after == expected)
+    while following.step != strained.step and following.concurrency < recovery.concurrency - 1:
+        strained, following = following, following.after_good_step(BACKLOG)
+    assert following.concurrency < recovery.concurrency
+    assert following.after_good_step(replace(BACKLOG, waiting=0)).is_last
 
 
 def test_step_that_processes_no_more_than_the_one_before_is_taken_back() -> None:
@@ -152,11 +158,11 @@ def test_step_that_processes_no_more_than_the_one_before_is_taken_back() -> None
 
 def test_least_concurrency_that_strains_the_target_is_held() -> None:
     held = on(2, 0).after_good_step(replace(BACKLOG, strained=True))
-    assert (held.step, held.concurrency, held.most) == (0, 2, 2)
+    assert (held.step, held.concurrency, held.too_much) == (0, 2, 2)
 
 
 def test_hold_goes_on_while_the_backlog_shrinks() -> None:
-    recovery, waiting = on(2, 5, 0, most=5), 100_000
+    recovery, waiting = on(2, 5, 0, too_much=6), 100_000
     while waiting > 100:
         recovery = recovery.after_good_step(replace(BACKLOG, waiting=waiting))
         assert (recovery.step, recovery.fruitless) == (1, 0)
@@ -164,7 +170,7 @@ def test_hold_goes_on_while_the_backlog_shrinks() -> None:
 
 
 def test_hold_that_does_not_shrink_the_backlog_tries_more_and_then_ends() -> None:
-    recovery, seen = on(2, 5, 0, most=5), []
+    recovery, seen = on(2, 5, 0, too_much=6), []
     while not recovery.is_last:
         # 6 is too much each time.
         strained = recovery.concurrency == 6
@@ -176,20 +182,20 @@ def test_hold_that_does_not_shrink_the_backlog_tries_more_and_then_ends() -> Non
 @pytest.mark.parametrize(
     ("recovery", "expected"),
     [
-        (on(2, 5, 6, 0, beyond=True), 5),
-        (on(2, 5, 0, beyond=True), 3),
+        (on(2, 5, 6, 0, beyond=True), 6),
         (on(2, 5, 0), 0),
-        (on(2, 5, 0, most=7), 7),
+        (on(2, 5, 0, too_much=7), 7),
         (on(2, 0, beyond=True), 0),
         (on(2, 5, 0, step=2), 0),
-        (on(2, 5, 0, step=2, beyond=True), 5),
-        (on(2, 5, 0, step=2, most=5), 5),
+        (on(2, 5, 0, step=2, too_much=6), 6),
+        (on(2, 900, 0, step=2, beyond=True), 1001),
+        (on(2, 46, 50, step=2, beyond=True), 50),
     ],
 )
-def test_bound_after_reopening_is_the_step_below_one_that_was_more_than_the_target_had_stood(
+def test_too_much_after_reopening_is_a_step_that_was_more_than_the_target_had_stood(
     recovery: Recovery, expected: int
 ) -> None:
-    assert recovery.bound_after_reopening() == expected
+    assert recovery.too_much_after_reopening() == expected
 
 
 def test_raised_step_is_beyond_only_where_it_is_more_than_the_target_had_stood() -> None:
