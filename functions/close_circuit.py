@@ -11,14 +11,8 @@ from breaker.circuit_table import CircuitState, CircuitTable, Record
 from breaker.commands import Command
 from breaker.mapping import MappingState, read_mapping, switch_mapping
 from breaker.ownership import owned_record
-from breaker.recovery import (
-    CLOSED_BY_HAND,
-    NOT_OURS_TO_JUDGE,
-    Recovery,
-    current,
-    first_step,
-    limit_to_write,
-)
+from breaker.ramp import Recovery
+from breaker.recovery import CLOSED_BY_HAND, NOT_OURS_TO_JUDGE, current, first_step, limit_to_write
 from breaker.state_document import FORMAT_WITHOUT_WATCH, StateDocument
 
 if TYPE_CHECKING:

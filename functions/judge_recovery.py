@@ -1,23 +1,29 @@
 """Look at what followed the last step of a recovery, and say how it goes on."""
 
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
 from breaker import clients, clock, environment, source_queue
 from breaker.alarm import rang_since
-from breaker.circuit_table import CircuitTable
+from breaker.circuit_table import CircuitTable, Record
 from breaker.health import Health, Judgement, judge
-from breaker.mapping import read_mapping
+from breaker.mapping import MappingState, read_mapping
 from breaker.metrics import Metrics, health_rule
 from breaker.ownership import owned_record
-from breaker.recovery import TRIALS, Recovery, current
+from breaker.ramp import KNOWN_GOOD_SECONDS, Recovery, Shown
+from breaker.recovery import TRIALS, current
 from breaker.state_document import Circuit, StateDocument
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 logger = Logger()
+
+# A look writes about 10 events to the execution's history, which ends at 25,000; the probes before it may have written
+# 8,000, and retries add more.
+LOOKS_PER_EXECUTION = 600
 
 
 @logger.inject_lambda_context
@@ -27,8 +33,10 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     Input
         The state document with `closing` and `enabled`, and `recovery` from the second look on.
     Output
-        `{"next": "WAIT" | "RAISE" | "END" | "REOPEN", "reason": <one line>, "step": n, "checks": n}`. END also where
-        somebody else has disabled the mapping meanwhile, or it is gone: that is respected.
+        `{"next": "WAIT" | "RAISE" | "END" | "REOPEN" | "HAND_OVER", "reason": <one line>, "step": n, "checks": n}`.
+        With RAISE also `following`, how the recovery goes on, which may be a step back. WAIT also where the step is
+        held: it is judged anew. END also where somebody else has disabled the mapping meanwhile, or it is gone: that
+        is respected.
     Raises
         CircuitTakenOver
     """
@@ -45,12 +53,39 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
         return _next("END", f"the mapping is {mapping.state}, and not by the breaker", recovery, checks)
     success_needed = document.result("closing")["outcome"] in TRIALS and recovery.step == 0
     judgement = _judge(document.circuit, recovery, success_needed=success_needed)
-    step = {
-        Health.UNDECIDED: "WAIT",
-        Health.BAD: "REOPEN",
-        Health.GOOD: "END" if recovery.is_last else "RAISE",
-    }[judgement.health]
-    return _next(step, judgement.reason, recovery, checks)
+    if judgement.health is Health.BAD:
+        return _next("REOPEN", judgement.reason, recovery, checks)
+    if judgement.health is Health.GOOD and recovery.is_last:
+        return _next("END", judgement.reason, recovery, checks)
+    reason = judgement.reason
+    if judgement.health is Health.GOOD:
+        following = _following(record, document.circuit, mapping, recovery, strained=judgement.strained)
+        if following.step != recovery.step:
+            return _next("RAISE", reason, recovery, checks) | {"following": following.as_dict()}
+        held = replace(following, began=clock.iso(clock.now()))
+        table.write(document.circuit.name, owner=document.execution, sets={"incident.recovery": held.as_dict()})
+        reason = f"{reason}; it is held until the backlog is gone"
+    return _next("HAND_OVER" if checks >= LOOKS_PER_EXECUTION else "WAIT", reason, recovery, checks)
+
+
+def _following(
+    record: Record, circuit: Circuit, mapping: MappingState, recovery: Recovery, *, strained: bool
+) -> Recovery:
+    """Return how the recovery goes on after a good step; the same step, where it is held."""
+    changed_by_others = not mapping.provisioned and mapping.maximum_concurrency != recovery.concurrency
+    if circuit.settings["Recovery"] != "RAMP" or changed_by_others:
+        return recovery.next_given()
+    metrics, now = Metrics(clients.cloudwatch(), circuit), clock.now().timestamp()
+    began, opened = clock.parse(recovery.began).timestamp(), clock.parse(record.incident["opened_at"]).timestamp()
+    shown = Shown(
+        waiting=source_queue.read_depth(clients.sqs(), circuit.queue_url).visible,
+        processed=metrics.most_processed(began, now),
+        known_good=metrics.most_processed(opened - KNOWN_GOOD_SECONDS, opened),
+        strained=strained,
+    )
+    following = recovery.after_good_step(shown)
+    logger.info("what the step has shown", extra=asdict(shown) | {"following": following.as_dict()})
+    return following
 
 
 def _judge(circuit: Circuit, recovery: Recovery, *, success_needed: bool) -> Judgement:

@@ -8,7 +8,7 @@ from breaker import clients, environment
 from breaker.circuit_table import CircuitTable
 from breaker.mapping import read_mapping
 from breaker.ownership import owned_record
-from breaker.recovery import pause
+from breaker.recovery import current, pause
 from breaker.state_document import StateDocument
 
 if TYPE_CHECKING:
@@ -33,10 +33,12 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     table = CircuitTable(clients.dynamodb(), environment.circuit_table())
     record = owned_record(table, document.circuit.name, document.execution)
     if record.intent != "DISABLE":
+        recovery = current(record)
+        bound = {"incident.too_much": recovery.too_much_after_reopening()} if recovery else {}
         table.write(
             document.circuit.name,
             owner=document.execution,
-            sets={"intent": "DISABLE", "incident.reopen_reason": judged["reason"]},
+            sets={"intent": "DISABLE", "incident.reopen_reason": judged["reason"], **bound},
             adds={"incident.reopened": 1},
         )
     mapping = read_mapping(clients.lambda_control(), document.circuit.mapping_id)

@@ -16,12 +16,25 @@ class Metrics:
     def __init__(self) -> None:
         self._calls: dict[int, int] = {}
         self._failed: dict[int, int] = {}
+        self._deleted: dict[int, int] = {}
 
     def count(self, now: float, *, calls: int, failed: int) -> None:
         """Count calls that began now (seconds on the clock that the minutes go by)."""
         minute = int(now) // MINUTE * MINUTE
         self._calls[minute] = self._calls.get(minute, 0) + calls
         self._failed[minute] = self._failed.get(minute, 0) + failed
+
+    def count_deleted(self, now: float, messages: int) -> None:
+        """Count messages that were deleted because they were processed."""
+        minute = int(now) // MINUTE * MINUTE
+        self._deleted[minute] = self._deleted.get(minute, 0) + messages
+
+    def most_deleted(self, begin: float, end: float, length: int) -> int:
+        """The messages a minute deleted in the best whole period from ``begin`` to ``end``."""
+        first = math.ceil(begin / length) * length
+        periods = range(first, int(end) - length + 1, length)
+        most = max((sum(self._deleted.get(at + m, 0) for m in range(0, length, MINUTE)) for at in periods), default=0)
+        return round(most * MINUTE / length)
 
     def period(self, begin: int, length: int) -> Counts:
         """What one period counted."""

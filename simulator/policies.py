@@ -14,6 +14,7 @@ from typing import Any
 from simulator.pipeline import BreakerSettings, Pipeline, Trouble
 from simulator.poller import AWS, PollerProfile
 from simulator.rules import (
+    KNOWN_GOOD_SECONDS,
     LEAST_CONCURRENCY,
     MAPPING_CHANGE_SECONDS,
     MAX_HOLD_SECONDS,
@@ -21,6 +22,9 @@ from simulator.rules import (
     Health,
     HealthRule,
     HeldMessage,
+    Judgement,
+    Recovery,
+    Shown,
     judge,
     may_hold_another,
     needs_trial,
@@ -87,7 +91,8 @@ class Breaker:
         self._settings = settings
         self._held: list[HeldMessage] = []
         self._successes = 0
-        self._taken = 0
+        self._taken = self._too_much = 0
+        self._opened = 0.0
         self._believed_after = successes_despite_alarm()
         self._rule = HealthRule(
             percent=settings["ErrorRatePercent"],
@@ -105,7 +110,8 @@ class Breaker:
     def _incident(self) -> Process:
         world, settings = self._world, self._settings
         step = world.profile.step_seconds
-        failures = self._successes = 0
+        failures = self._successes = self._too_much = 0
+        self._opened = world.clock
         yield world.clock + 2 * step  # LoadCircuit, OpenCircuit
         yield from self._pause()
         wait = self._wait(0)
@@ -221,30 +227,42 @@ class Breaker:
     def _recover(self, outcome: str) -> Generator[float, None, bool]:
         """Let messages in step by step. Returns whether the circuit was opened again."""
         world, settings = self._world, self._settings
+        ramps = settings["Recovery"] == "RAMP"
         ramp = [LEAST_CONCURRENCY] if outcome in TRIALS else []
-        if settings["Recovery"] == "RAMP":
+        if ramps:
             ramp = read_steps(settings["RampConcurrency"])
         steps = recovery_steps(ramp, own=world.pipeline.max_concurrency, provisioned=False)
-        for place, limit in enumerate(steps):
+        recovery = Recovery(steps, 0, too_much=self._too_much)
+        while True:
             yield world.clock + world.profile.step_seconds  # CloseCircuit, RaiseConcurrency
-            if (world.mapping.enabled, world.mapping.limit) != (True, limit):
-                world.mapping.change(world.clock, enabled=True, limit=limit)
+            if (world.mapping.enabled, world.mapping.limit) != (True, recovery.concurrency):
+                world.mapping.change(world.clock, enabled=True, limit=recovery.concurrency)
             yield from _settle(world)
             world.circuit = HALF_OPEN
-            began = world.clock
-            while True:
-                yield world.clock + wait_for_metrics_seconds() + world.profile.step_seconds
-                health = self._judge(began, success_needed=outcome in TRIALS and place == 0)
-                if health is not Health.UNDECIDED:
-                    break
-            if health is Health.BAD:
-                world.events.reopened.append(world.since_start)
-                yield world.clock + world.profile.step_seconds  # ReopenCircuit
-                yield from self._pause()
-                return True
-        return False
+            step, began = recovery.step, world.clock
+            while recovery.step == step:
+                judgement = yield from self._judged(began, success_needed=outcome in TRIALS and step == 0)
+                if judgement.health is Health.BAD:
+                    self._too_much = recovery.too_much_after_reopening()
+                    world.events.reopened.append(world.since_start)
+                    yield world.clock + world.profile.step_seconds  # ReopenCircuit
+                    yield from self._pause()
+                    return True
+                if recovery.is_last:
+                    return False
+                shown = self._shown(judgement, began)
+                recovery = recovery.after_good_step(shown) if ramps else recovery.next_given()
+                began = world.clock
 
-    def _judge(self, began: float, *, success_needed: bool) -> Health:
+    def _judged(self, began: float, *, success_needed: bool) -> Generator[float, None, Judgement]:
+        """Wait as WaitForMetrics does, until the step can be judged."""
+        while True:
+            yield self._world.clock + wait_for_metrics_seconds() + self._world.profile.step_seconds
+            judgement = self._judge(began, success_needed=success_needed)
+            if judgement.health is not Health.UNDECIDED:
+                return judgement
+
+    def _judge(self, began: float, *, success_needed: bool) -> Judgement:
         world, rule = self._world, self._rule
         first = rule.first_period(began)
         seen = world.metrics.periods(first, world.clock - world.profile.metrics_delay, rule.period_seconds)
@@ -257,12 +275,20 @@ class Breaker:
             success_needed=success_needed,
         )
         if judgement.health is not Health.GOOD:
-            return judgement.health
+            return judgement
         left = world.queue.visible_count + world.queue.hidden_count
-        if success_needed and not judgement.succeeded and left:
-            return Health.BAD
         rang = world.alarm is not None and world.alarm.rang_since(first + rule.period_seconds)
-        return Health.BAD if rang else Health.GOOD
+        bad = rang or (success_needed and not judgement.succeeded and left)
+        return replace(judgement, health=Health.BAD) if bad else judgement
+
+    def _shown(self, judgement: Judgement, began: float) -> Shown:
+        world, length = self._world, self._rule.period_seconds
+        return Shown(
+            waiting=world.queue.visible_count,
+            processed=world.metrics.most_deleted(began, world.clock - world.profile.metrics_delay, length),
+            known_good=world.metrics.most_deleted(self._opened - KNOWN_GOOD_SECONDS, self._opened, length),
+            strained=judgement.strained,
+        )
 
     def _give_up(self) -> Process:
         world = self._world

@@ -16,7 +16,7 @@ if str(REPOSITORY / "functions") not in sys.path:
 
 from breaker.backoff import probe_wait_seconds  # noqa: E402
 from breaker.errors import InvalidSetting  # noqa: E402
-from breaker.health import Counts, Health, HealthRule, judge  # noqa: E402
+from breaker.health import Counts, Health, HealthRule, Judgement, judge  # noqa: E402
 from breaker.holding import (  # noqa: E402
     MAX_HOLD_SECONDS,
     HeldMessage,
@@ -25,7 +25,7 @@ from breaker.holding import (  # noqa: E402
     next_to_try,
     receives_within,
 )
-from breaker.ramp import LEAST_CONCURRENCY, read_steps, recovery_steps  # noqa: E402
+from breaker.ramp import KNOWN_GOOD_SECONDS, LEAST_CONCURRENCY, Recovery, Shown, read_steps, recovery_steps  # noqa: E402
 from breaker.recovery import TRIALS  # noqa: E402
 from breaker.settings import read_settings  # noqa: E402
 from breaker.settings_schema import SCHEMA  # noqa: E402
@@ -35,11 +35,12 @@ from lab.emulator import MAPPING_CHANGE_SECONDS  # noqa: E402
 from lab.template import Resolver, load_template, parameter_values  # noqa: E402
 
 __all__ = [
-    "CLOUDWATCH_DELAY_SECONDS", "LEAST_CONCURRENCY", "MAPPING_CHANGE_SECONDS", "MAX_HOLD_SECONDS", "SCHEMA", "TRIALS",
-    "AlarmDefinition", "AlarmState", "Counts", "Health", "HealthRule", "HeldMessage", "InvalidSetting", "Retry",
-    "alarm_of_template", "circuit_settings", "decide", "judge", "may_hold_another", "needs_trial", "next_to_try",
-    "probe_wait_seconds", "read_alarm", "read_steps", "receives_within", "recovery_steps", "settle_retry",
-    "successes_despite_alarm", "template_default", "wait_for_metrics_seconds",
+    "CLOUDWATCH_DELAY_SECONDS", "KNOWN_GOOD_SECONDS", "LEAST_CONCURRENCY", "MAPPING_CHANGE_SECONDS",
+    "MAX_HOLD_SECONDS", "SCHEMA", "TRIALS", "AlarmDefinition", "AlarmState", "Counts", "Health", "HealthRule",
+    "HeldMessage", "InvalidSetting", "Judgement", "Recovery", "Retry", "Shown", "alarm_of_template",
+    "circuit_settings", "decide", "judge", "may_hold_another", "needs_trial", "next_to_try", "probe_wait_seconds",
+    "read_alarm", "read_steps", "receives_within", "recovery_steps", "settle_retry", "successes_despite_alarm",
+    "template_default", "wait_for_metrics_seconds",
 ]  # fmt: skip
 
 _TEMPLATE = load_template(REPOSITORY / "template.yaml")

@@ -268,6 +268,7 @@ class World:
     def _end(self, calls: _Calls) -> None:
         self._busy -= calls.count
         self.queue.process(calls.processed)
+        self.metrics.count_deleted(self.clock, calls.processed)
         if calls.failed:
             self._poller.failed(self.clock)
             if self.profile.counts_failures_at_end:

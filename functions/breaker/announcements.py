@@ -33,6 +33,7 @@ class Change(StrEnum):
     PROBED = "PROBED"
     HALF_OPEN = "HALF_OPEN"
     RAISED = "RAISED"
+    LOWERED = "LOWERED"
     REOPENED = "REOPENED"
     OVERRIDDEN = "OVERRIDDEN"
     CLOSED = "CLOSED"
@@ -51,6 +52,7 @@ _METRICS = {
     Change.PROBED: "Probed",
     Change.HALF_OPEN: "CircuitHalfOpen",
     Change.RAISED: "ConcurrencyRaised",
+    Change.LOWERED: "ConcurrencyLowered",
     Change.REOPENED: "CircuitReopened",
     Change.OVERRIDDEN: "Overridden",
     Change.CLOSED: "CircuitClosed",
@@ -66,7 +68,7 @@ _METRICS = {
 # What a dashboard draws: the higher, the less gets through.
 _STATE_VALUES = {"CLOSED": 0, "HALF_OPEN": 1, "OPEN": 2}
 # A probe every two minutes and each step of a recovery would drown what somebody must read.
-_NOT_NOTIFIED = {Change.PROBED, Change.HALF_OPEN, Change.RAISED, Change.HANDED_OVER}
+_NOT_NOTIFIED = {Change.PROBED, Change.HALF_OPEN, Change.RAISED, Change.LOWERED, Change.HANDED_OVER}
 
 
 @dataclass(frozen=True)

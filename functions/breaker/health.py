@@ -9,6 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+# Failures above this share are more than a healthy target's, if they are enough: it has been given too much.
+STRAIN_PERCENT = 5
+
 
 class Health(StrEnum):
     """GOOD and BAD are final; UNDECIDED until enough periods are complete."""
@@ -86,6 +89,13 @@ class HealthRule:
         """True when the calls took too long on average, and were enough."""
         return 0 < self.slow_seconds < counts.seconds and counts.calls >= self.minimum
 
+    def is_strained(self, counts: Counts) -> bool:
+        """True when more failed than a healthy target fails, although not enough to be bad."""
+        return any(
+            failed >= self.minimum and 100 * failed >= STRAIN_PERCENT * of
+            for failed, of in ((counts.failed_calls, counts.calls), (counts.failed_messages, counts.messages))
+        )
+
     def reason(self, counts: Counts, when: str) -> str:
         """Say in one line what the counts show."""
         if self.is_slow(counts) and not self._failed(counts):
@@ -120,11 +130,12 @@ class HealthRule:
 
 @dataclass(frozen=True)
 class Judgement:
-    """The answer, with one line for people, and whether any call succeeded."""
+    """The answer, with one line for people, whether any call succeeded, and whether the target is strained."""
 
     health: Health
     reason: str
     succeeded: bool = False
+    strained: bool = False
 
 
 def judge(
@@ -164,7 +175,12 @@ def judge(
     total = sum(seen.values(), Counts())
     if rule.is_bad(total):
         return Judgement(Health.BAD, rule.reason(total, "since the last step"))
-    return Judgement(Health.GOOD, rule.reason(total, "since the last step"), succeeded=total.calls > total.failed_calls)
+    return Judgement(
+        Health.GOOD,
+        rule.reason(total, "since the last step"),
+        succeeded=total.calls > total.failed_calls,
+        strained=any(rule.is_strained(counts) for counts in seen.values()),
+    )
 
 
 def _only_failures(counts: Counts) -> bool:

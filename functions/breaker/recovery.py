@@ -1,15 +1,15 @@
 """Lets messages in again, step by step, and knows what the mapping's owner had set.
 
-The incident's record says where a recovery stands, so that whoever takes the incident over goes on from there:
-`own`, the owner's settings of the mapping, and `recovery`, the steps, the current one and when it began.
+The incident's record says where a recovery stands, so that whoever takes the incident over goes on from there: `own`,
+the owner's settings of the mapping, and `recovery`, a `ramp.Recovery`. `too_much` is the concurrency below which the
+incident's next recovery stays.
 """
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from breaker.circuit_table import Record
 from breaker.mapping import MappingState, switch_mapping
-from breaker.ramp import LEAST_CONCURRENCY, read_steps, recovery_steps
+from breaker.ramp import LEAST_CONCURRENCY, Recovery, read_steps, recovery_steps
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -19,39 +19,6 @@ TRIALS = {"QUEUE_EMPTY", "TRIAL"}
 CLOSED_BY_HAND = "CLOSED_BY_HAND"
 # Somebody else decided that messages flow, or that there is no mapping: the breaker neither limits nor judges.
 NOT_OURS_TO_JUDGE = {"OVERRIDDEN", "MAPPING_GONE", "GAVE_UP", CLOSED_BY_HAND}
-
-
-@dataclass(frozen=True)
-class Recovery:
-    """Where a recovery stands.
-
-    Attributes
-    ----------
-    steps
-        Maximum concurrency of each step; the last is the owner's own, 0 for none.
-    step
-        Index of the current one.
-    began
-        When the current step was confirmed, ISO 8601; "" until then.
-    """
-
-    steps: list[int]
-    step: int
-    began: str = ""
-
-    @property
-    def concurrency(self) -> int:
-        """What the breaker writes in this step."""
-        return self.steps[self.step]
-
-    @property
-    def is_last(self) -> bool:
-        """True when the owner's own setting is in force."""
-        return self.step == len(self.steps) - 1
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the fields as plain JSON values."""
-        return {"steps": self.steps, "step": self.step, "began": self.began}
 
 
 def own_settings(mapping: MappingState) -> dict[str, Any]:
@@ -70,7 +37,11 @@ def first_step(record: Record, mapping: MappingState, outcome: str) -> Recovery:
         ramp = read_steps(settings["RampConcurrency"])
     if outcome in NOT_OURS_TO_JUDGE:
         ramp = []
-    return Recovery(recovery_steps(ramp, own=own["maximum_concurrency"], provisioned=own["provisioned"]), 0)
+    return Recovery(
+        recovery_steps(ramp, own=own["maximum_concurrency"], provisioned=own["provisioned"]),
+        0,
+        too_much=record.incident.get("too_much", 0),
+    )
 
 
 def current(record: Record) -> Recovery | None:

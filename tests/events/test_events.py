@@ -214,9 +214,6 @@ def test_start_event_leads_through_a_whole_incident(world: World, events: Events
         "RaiseConcurrency",
         "ConfirmEnabled",
         "JudgeRecovery",
-        "RaiseConcurrency",
-        "ConfirmEnabled",
-        "JudgeRecovery",
         "EndIncident",
     ]
     assert document["outcome"] == "HEALED"

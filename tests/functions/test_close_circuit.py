@@ -94,7 +94,7 @@ def limit(world: World) -> int:
 def test_close_circuit_begins_with_the_first_step(
     world: World, recovery: str, outcome: str, own: int, steps: list[int]
 ) -> None:
-    world.register(Recovery=recovery)
+    world.register(Recovery=recovery, RampConcurrency="2,10")
     world.limit_mapping(own)
     gave_up = {"give_up": {"reason": "x"}} if outcome == "GAVE_UP" else {}
     document = world.open(probe={"outcome": outcome, "reason": "x"}, **gave_up)

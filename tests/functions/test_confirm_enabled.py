@@ -24,7 +24,8 @@ def test_confirm_enabled_notes_when_the_step_began(world: World, document: Any) 
     assert world.run("confirm_enabled", document) == {"at": "2026-03-01T12:10:00Z", "concurrency": 2}
     record = world.record()
     assert (record.state, record.intent, record.owner) == (CircuitState.HALF_OPEN, "", document["execution"])
-    assert record.incident["recovery"] == {"steps": [2, 10, 0], "step": 0, "began": "2026-03-01T12:10:00Z"}
+    recovery = record.incident["recovery"]
+    assert (recovery["steps"], recovery["step"], recovery["began"]) == ([2, 0], 0, "2026-03-01T12:10:00Z")
     assert world.events == []
 
 

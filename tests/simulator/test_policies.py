@@ -29,6 +29,12 @@ def figures(policy: Policy = Policy.BREAKER, **changed: Any) -> Figures:
     return figures_of(run(policy, **changed))
 
 
+def limits_after_the_fix(seen: Run) -> list[int]:
+    """The mapping's limits one after the other: 0 where it was disabled, -1 without a limit."""
+    after = seen.series["limit"][int(seen.fixed) :]
+    return [int(value) for place, value in enumerate(after) if place == 0 or value != after[place - 1]]
+
+
 def set_to(**given: str) -> BreakerSettings:
     return BreakerSettings(given)
 
@@ -83,10 +89,31 @@ def test_breaker_never_waits_longer_than_its_longest_interval() -> None:
 
 
 def test_breaker_with_a_ramp_lets_in_step_by_step() -> None:
-    seen = run(pipeline=replace(PIPELINE, max_concurrency=40))
-    after = seen.series["limit"][int(seen.fixed) :]
-    steps = [int(value) for place, value in enumerate(after) if place == 0 or value != after[place - 1]]
-    assert steps == [0, 2, 10, 40]
+    seen = run(pipeline=replace(PIPELINE, max_concurrency=40), settings=set_to(RampConcurrency="2,10"))
+    assert limits_after_the_fix(seen) == [0, 2, 10, 40]
+
+
+def test_breaker_without_a_limit_lets_a_backlog_in_by_a_fifth_above_capacity_at_most() -> None:
+    small = Pipeline(rate=100.0, capacity=200.0, latency=0.5)
+    seen = run(pipeline=small)
+    result = figures_of(seen)
+    # At once to 5, its usual load; slowly to 12; back to 10, which is the capacity, and held until the backlog is gone.
+    assert limits_after_the_fix(seen) == [0, 2, 5, 6, 7, 8, 9, 10, 12, 10, -1]
+    assert result.peak_share <= 1.2
+    assert (result.dead_lettered, result.reopened, result.waiting) == (0, 0, 0)
+    assert result.fix_to_drained is not None
+    # At capacity it would take as long as the outage. The steps cost 20 minutes.
+    assert result.fix_to_drained < OUTAGE.outage + 1500
+    assert figures(Policy.REFERENCE, pipeline=small).peak_share > 20
+
+
+def test_breaker_after_a_step_that_brought_the_target_down_stays_below_it() -> None:
+    collapsing = Trouble(outage=1800.0, collapse_after=10.0)
+    seen = run(pipeline=Pipeline(rate=100.0, capacity=200.0, latency=0.5), trouble=collapsing)
+    limits = limits_after_the_fix(seen)
+    assert limits.count(12) == 1
+    assert max(limits[limits.index(12) + 1 :]) == 10
+    assert figures_of(seen).reopened == 1
 
 
 def test_breaker_with_recovery_immediate_lets_in_at_once() -> None:

@@ -539,6 +539,11 @@ class World:
             {"InvokedEventCount": messages, "FailedInvokeEventCount": failed},
         )
 
+    def count_processed(self, messages: int) -> None:
+        """Have CloudWatch count messages that were deleted from the queue now, which it does not by itself here."""
+        name = self.queue_arn.rpartition(":")[2]
+        self._publish("AWS/SQS", {"QueueName": name}, {"NumberOfMessagesDeleted": messages})
+
     def age_oldest_message(self, seconds: float) -> None:
         """Have CloudWatch see how old the queue's oldest message is."""
         name = self.queue_arn.rpartition(":")[2]

@@ -35,6 +35,7 @@ from harness import (
 )
 from machine_checks import LOADED, states_of, tasks_of, transitions_of
 
+import judge_recovery
 import schedule_next_probe
 
 STEPS = sorted(set(tasks_of(machine_definition())) - {"RecordFailure"})
@@ -858,6 +859,7 @@ BRANCHES: dict[str, tuple[dict[str, Any], dict[str, Any], Callable[[World], obje
     ),
     "told to open": ({}, {}, lambda world: world.start(STARTED_BY["TakeCommand"])),
     "dies half open": ({}, {}, _ends_half_open),
+    "takes long to recover": ({}, {}, lambda world: world.send(1)),
     "watched": ({}, {"Mode": "WATCH"}, lambda world: None),
     "off": ({}, {"Mode": "OFF"}, lambda world: None),
     "refused": ({}, {}, lambda world: world.set_alarm("OK")),
@@ -874,6 +876,7 @@ def test_every_state_is_reached_and_every_branch_taken(monkeypatch: pytest.Monke
     taken: set[tuple[str, str]] = set()
     for name, (surroundings, settings, prepare) in BRANCHES.items():
         monkeypatch.setattr(schedule_next_probe, "CYCLES_PER_EXECUTION", 1 if name == "a recovery that fails" else 500)
+        monkeypatch.setattr(judge_recovery, "LOOKS_PER_EXECUTION", 1 if name == "takes long to recover" else 600)
         with paths(surroundings=surroundings, **QUICK | settings) as world:
             event = {"circuit": CIRCUIT, "cause": world.alarm_event()}
             prepare(world)

@@ -6,16 +6,18 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from harness import ALARM, World, after_failures, build_world, client, failing, healthy, until
+from harness import ALARM, Ended, World, after_failures, build_world, client, failing, healthy, until
 
+import judge_recovery
 import schedule_next_probe
+from breaker import ramp
 
 
 @contextmanager
 def recovering(*, surroundings: dict[str, Any] | None = None, **settings: Any) -> Iterator[World]:
     """Yield a world with a circuit that recovers in steps; check what must hold at the end."""
     with build_world(**(surroundings or {})) as world:
-        answer = world.register(**{"Recovery": "RAMP", "FirstProbeSeconds": 10} | settings)
+        answer = world.register(**{"Recovery": "RAMP", "RampConcurrency": "2,10", "FirstProbeSeconds": 10} | settings)
         assert answer["Status"] == "SUCCESS", answer
         yield world
         assert world.lost() == set()
@@ -176,7 +178,7 @@ def set_alarm(name: str, state: str) -> None:
 def test_bad_steps_again_and_again_lengthen_the_waits_and_hand_over(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(schedule_next_probe, "CYCLES_PER_EXECUTION", 20)
     with recovering(ProbeBackoffRate=2, MaxProbeIntervalSeconds=300) as world:
-        world.send(40)
+        world.send(20)
         world.fail_recoveries(12)
         ended = world.run()
         while ended.states[-1] == "HandedOver":
@@ -186,6 +188,111 @@ def test_bad_steps_again_and_again_lengthen_the_waits_and_hand_over(monkeypatch:
         assert ended.output["reopened"] == 12
         assert len(world.executions()) > 2
         assert max(world.waits()) == 300
+
+
+# A backlog ----------------------------------------------------------------------------------------------------------
+
+# What one call at once processes in a minute, and what the target processed in a minute before the incident.
+EACH, USUAL = 20, 100
+
+
+@contextmanager
+def with_backlog(*, failing_above: int, failed_percent: int = 10, **settings: Any) -> Iterator[World]:
+    """Yield a world with a backlog that stays until the test polls.
+
+    What the target processes, and that calls fail where more than `failing_above` run at once, only CloudWatch sees.
+    """
+    # Without a delay a step takes fewer looks.
+    quick = {"RampConcurrency": "2", "MetricDelaySeconds": 0}
+    with recovering(surroundings={"target_timeout": 5}, **quick | settings) as world:
+        world.count_processed(USUAL)
+        world.clock.sleep(120)
+        world.send(30)
+
+        def count() -> None:
+            limit = limit_of(world) if world.mapping_state() == "Enabled" else 0
+            if limit:
+                world.count_processed(EACH * min(limit, failing_above))
+            if limit > failing_above:
+                world.count_calls(100, failed=failed_percent)
+            world.clock.after(60, count)
+
+        count()
+        yield world
+
+
+def poll_from(world: World, change: int) -> None:
+    """Let the backlog be polled some time after a change of the mapping, counted from 1."""
+
+    def changed() -> None:
+        if len(world.cloud.mapping_updates) == change:
+            world.clock.after(200, lambda: world.poll_every(5))
+
+    world.cloud.when_enabled = world.cloud.when_scaled = changed
+
+
+def finish(world: World) -> Ended:
+    """Start an execution and return the last that ended for it."""
+    ended = world.run()
+    while ended.states[-1] == "HandedOver":
+        ended = world.finish(world.executions()[-1])
+    return ended.expect("SUCCEEDED", last="CircuitClosed")
+
+
+def test_backlog_is_let_in_by_what_the_target_has_stood_and_strain_is_taken_back_until_it_is_gone() -> None:
+    with with_backlog(failing_above=5) as world:
+        poll_from(world, 5)
+        finish(world)
+        assert limits(world) == [None, 2, 5, 6, 5, 0]
+        changes = [change for change in world.announced() if change in ("RAISED", "LOWERED")]
+        assert changes == ["RAISED", "RAISED", "LOWERED", "RAISED"]
+        assert set(world.target.processed) == set(world.sent)
+
+
+def test_backlog_of_a_mapping_with_a_limit_of_its_own_is_let_in_up_to_that() -> None:
+    with with_backlog(failing_above=100) as world:
+        change_mapping(world, ScalingConfig={"MaximumConcurrency": 7})
+        world.clock.sleep(20)
+        world.cloud.mapping_updates.clear()
+        finish(world)
+        assert limits(world) == [None, 2, 5, 6, 7]
+
+
+def test_backlog_that_does_not_shrink_does_not_hold_a_recovery_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    # How many looks it takes is the rule's own test; each takes a while here.
+    monkeypatch.setattr(ramp, "FRUITLESS_LOOKS", 2)
+    monkeypatch.setattr(ramp, "LAST_FRUITLESS_LOOK", 4)
+    with with_backlog(failing_above=5) as world:
+        finish(world)
+        assert limits(world) == [None, 2, 5, 6, 5, 6, 5, 0]
+
+
+def test_long_recovery_is_handed_over_and_goes_on_where_it_stood(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(judge_recovery, "LOOKS_PER_EXECUTION", 4)
+    with with_backlog(failing_above=5) as world:
+        poll_from(world, 5)
+        finish(world)
+        assert len(world.executions()) > 3
+        assert limits(world) == [None, 2, 5, 6, 5, 0]
+        assert world.announced().count("HALF_OPEN") == 1
+        assert len({detail["incident"] for detail in world.announcements()}) == 1
+
+
+def test_step_beyond_what_the_target_had_stood_that_opens_the_circuit_again_is_not_taken_again() -> None:
+    with with_backlog(failing_above=5, failed_percent=90) as world:
+        poll_from(world, 7)
+        summary = finish(world).output
+        assert summary["reopened"] == 1
+        # The owner's setting comes back with the pause.
+        assert limits(world) == [None, 2, 5, 6, 0, 2, 5, 0]
+
+
+def test_concurrency_that_somebody_sets_while_a_step_is_held_ends_the_hold() -> None:
+    with with_backlog(failing_above=5) as world:
+        world.clock.after(1000, lambda: change_mapping(world, ScalingConfig={"MaximumConcurrency": 4}))
+        finish(world)
+        assert limits(world) == [None, 2, 5, 6, 5, 4]
+        assert "OVERRIDDEN" in world.announced()
 
 
 # Not fooled ---------------------------------------------------------------------------------------------------------

@@ -70,7 +70,7 @@ def test_announce_any_reason_makes_a_subject_that_sns_takes(inbox: Any, reason: 
 @pytest.mark.parametrize("change", Change)
 def test_announce_only_what_somebody_must_read_is_notified(inbox: Any, change: Change) -> None:
     announce(opened(change=change))
-    routine = change in (Change.PROBED, Change.HALF_OPEN, Change.RAISED, Change.HANDED_OVER)
+    routine = change in (Change.PROBED, Change.HALF_OPEN, Change.RAISED, Change.LOWERED, Change.HANDED_OVER)
     assert len(inbox()) == (0 if routine else 1)
 
 

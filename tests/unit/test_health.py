@@ -147,3 +147,20 @@ def test_judge_failing_period_is_told_as_failing_though_it_is_slow() -> None:
     both = Counts(calls=10, failed_calls=10, timed_calls=10, milliseconds=300_000)
     judgement = judge({FIRST: both}, SLOW_RULE, began=BEGAN, now=COMPLETE, enough_periods=1)
     assert judgement.reason == "10 of 10 calls failed in one period"
+
+
+@pytest.mark.parametrize(
+    ("counts", "strained"),
+    [
+        (Counts(100, 5), True),
+        (Counts(101, 5), False),
+        (Counts(20, 4), False),
+        (Counts(100, 0, messages=1000, failed_messages=50), True),
+        (Counts(100, 0, messages=1000, failed_messages=49), False),
+        (Counts(100, 79), True),
+        (Counts(), False),
+    ],
+)
+def test_judge_good_says_whether_the_target_is_strained(counts: Counts, strained: bool) -> None:
+    judgement = judge({FIRST: counts, FIRST + 60: HEALTHY}, RULE, began=BEGAN, now=COMPLETE + 60, enough_periods=1)
+    assert (judgement.health, judgement.strained) == (Health.GOOD, strained)

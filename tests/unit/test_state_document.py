@@ -88,7 +88,7 @@ def test_read_this_format_and_the_one_before(known: int) -> None:
 
 def test_read_settings_that_the_release_before_did_not_know_have_their_defaults() -> None:
     settings = StateDocument.read(document()).circuit.settings
-    assert (settings["Mode"], settings["RampConcurrency"]) == ("ACTIVE", "2,10")
+    assert (settings["Mode"], settings["RampConcurrency"]) == ("ACTIVE", "2")
 
 
 @pytest.mark.parametrize("value", [None, "FAILED", ["FAILED"]])
