@@ -118,6 +118,11 @@ class Mapping:
         """True when no change is on its way."""
         return now >= self._settles_at
 
+    @property
+    def will_be_enabled(self) -> bool:
+        """True when it is enabled, or will be without another change."""
+        return self._wanted[0]
+
     def polls(self, now: float) -> bool:
         """True when messages are received."""
         return self.enabled and (self.is_settled(now) or self._profile.polls_while_changing)
