@@ -16,6 +16,7 @@ from benchmarks.aims import lab_aims, simulated_aims
 from benchmarks.options import RunOptions, parse_options
 from benchmarks.sweep import CASES, run_case
 
+_REPOSITORY = Path(__file__).resolve().parent.parent
 _BUILD = results.UNFINISHED.parent / "build"
 
 
@@ -38,13 +39,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _measure(options: RunOptions, console: Console) -> bool:
     """Run what is missing in the lab. Returns whether all is there."""
+    from benchmarks.reference_lab import STACK_NAME
     from benchmarks.staging import measure
 
     todo = results.missing(options.pairs)
-    if todo:
-        # What was built before may be of other code.
-        for left in (_BUILD, _BUILD.with_name("reference-policy")):
-            shutil.rmtree(left, ignore_errors=True)
+    if todo and _is_stale(_BUILD / "template.yaml"):
+        shutil.rmtree(_BUILD.parent / "build", ignore_errors=True)
+        shutil.rmtree(_BUILD.parent / STACK_NAME, ignore_errors=True)
     for place, (name, policy) in enumerate(todo, start=1):
         scenario = scenarios.BY_NAME[name]
         console.print(f"{place}/{len(todo)} {scenario.title}: {policies.BY_NAME[policy].title}", highlight=False)
@@ -71,6 +72,15 @@ def _measure(options: RunOptions, console: Console) -> bool:
         return False
     results.finish(options.pairs)
     return True
+
+
+def _is_stale(build: Path) -> bool:
+    """Whether something that is deployed was changed after it was built."""
+    if not build.exists():
+        return True
+    parts = [_REPOSITORY / name for name in ("template.yaml", "functions", "statemachine", "benchmarks/reference")]
+    files = [file for part in parts for file in (part.rglob("*") if part.is_dir() else [part])]
+    return any(file.stat().st_mtime > build.stat().st_mtime for file in files if "__pycache__" not in file.parts)
 
 
 def _simulate(console: Console) -> None:
