@@ -15,6 +15,7 @@ what came of it, and how far it can be trusted.
 ``calibration``      The reference policy against figures that were measured of the sample's own state machine.
 ``sweep``            Many outages, drawn from a seed, in the simulator.
 ``cost``             What an incident costs on AWS at list price. Pure.
+``limits``           What no single machine shows, computed from constants and quotas. Pure.
 ``aims``             What was to be reached, as ratios to the reference, and whether it was. Pure.
 ``tables``           All that as tables of docs/performance.md.
 ``pictures``         The pictures.

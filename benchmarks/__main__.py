@@ -95,7 +95,7 @@ def _report(console: Console) -> None:
     """Write tables and pictures, and print tables and aims."""
     # Imported here: matplotlib takes its time.
     from benchmarks.pictures import draw_side_by_side, draw_sweep
-    from benchmarks.tables import PAGE, aims_table, calibration_table, lab_tables, put, simulated_tables
+    from benchmarks.tables import PAGE, aims_table, calibration_table, lab_tables, limits_table, put, simulated_tables
 
     measured, rows = results.load(), results.load_simulated()
     by_run = {(each.scenario, each.policy): each for each in measured}
@@ -105,6 +105,7 @@ def _report(console: Console) -> None:
         "lab": lab_tables([each for each in measured if each.scenario != "calibration"]),
         "simulated": simulated_tables(rows),
         "aims": aims_table(aims),
+        "limits": limits_table(),
     }
     page = PAGE.read_text()
     for name, text in parts.items():

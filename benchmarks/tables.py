@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import calibration, policies, scenarios
+from benchmarks import calibration, limits, policies, scenarios
 from benchmarks.aims import Aim
 from benchmarks.cost import Incident
 from benchmarks.figures import Measurement
@@ -146,6 +146,12 @@ def calibration_table(measured: Measurement | None) -> str:
         rows.append([each.name, f"{each.there:,.0f}", here, off, "yes" if each.agrees else "**no**"])
     head = ["10 minutes of outage", "the sample's own machine", "the reference policy here", "off by", "within 10 %"]
     return markdown(head, rows) + f"\n\nLoad of the machine when it began: {measured.load:g}."
+
+
+def limits_table() -> str:
+    """What is computed. Sentences: so all columns are left-aligned."""
+    rows = [f"| {line.question} | {line.answer} | {line.source} |" for line in limits.lines()]
+    return "\n".join(["| | computed | from |", "| --- | --- | --- |", *rows])
 
 
 def _mean(rows: Sequence[dict[str, Any]], name: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import calibration, cost, results, scenarios
+from benchmarks import calibration, cost, limits, results, scenarios
 from benchmarks.aims import lab_aims, ratio_aim, simulated_aims
 from benchmarks.cost import Incident, breaker_states, reference_states
 from benchmarks.figures import Measurement, Task, counts_by_minute, peak_rate, tasks_of, thinned
@@ -22,6 +22,7 @@ from benchmarks.tables import (
     calibration_table,
     incident_of,
     lab_tables,
+    limits_table,
     put,
     simulated_tables,
 )
@@ -268,7 +269,7 @@ def test_put_replaces_one_part_and_no_other() -> None:
         put(page, "y", "new")
 
 
-@pytest.mark.parametrize("part", ["calibration", "aims", "lab", "simulated"])
+@pytest.mark.parametrize("part", ["calibration", "aims", "lab", "simulated", "limits"])
 def test_page_has_a_place_for_each_part(part: str) -> None:
     assert part not in put(PAGE.read_text(), part, "-").split(BEGIN.format(part))[1].split(END.format(part))[0]
 
@@ -300,3 +301,26 @@ def test_case_gives_a_row_for_each_policy_and_its_figures_meet_the_aims_code() -
 
 def test_cases_have_names_of_their_own() -> None:
     assert len({case.name for case in CASES}) == len(CASES)
+
+
+# Limits -------------------------------------------------------------------------------------------------------------
+
+
+def test_week_of_outage_stays_within_the_history_of_its_executions() -> None:
+    probes = limits.probes_in(7 * 86_400)
+    # Waits of 96 to 120 s, and the steps.
+    assert 7 * 86_400 / 122 <= probes <= 7 * 86_400 / 98
+    assert limits.executions_for(probes) == pytest.approx(probes / 500, abs=1)
+    assert limits.executions_for(500) == 1
+    assert limits.executions_for(501) == 2
+    assert limits.CYCLES_PER_EXECUTION * limits.EVENTS_OF_A_CYCLE < limits.HISTORY_EVENTS
+
+
+def test_limits_name_their_sources() -> None:
+    lines = limits.lines()
+    assert all(line.source for line in lines)
+    text = limits_table()
+    assert "reached 12 s after the break" in text
+    assert f"**{limits.CIRCUITS}**" in text
+    stated = (REPOSITORY / "tests" / "template" / "test_attach.py").read_text()
+    assert f"STATED_CIRCUITS = {limits.CIRCUITS}\n" in stated
