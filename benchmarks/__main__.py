@@ -95,7 +95,17 @@ def _report(console: Console) -> None:
     """Write tables and pictures, and print tables and aims."""
     # Imported here: matplotlib takes its time.
     from benchmarks.pictures import draw_side_by_side, draw_sweep
-    from benchmarks.tables import PAGE, aims_table, calibration_table, lab_tables, limits_table, put, simulated_tables
+    from benchmarks.tables import (
+        PAGE,
+        README,
+        aims_table,
+        calibration_table,
+        lab_tables,
+        limits_table,
+        put,
+        readme_table,
+        simulated_tables,
+    )
 
     measured, rows = results.load(), results.load_simulated()
     by_run = {(each.scenario, each.policy): each for each in measured}
@@ -112,8 +122,9 @@ def _report(console: Console) -> None:
         console.print(f"\n{text}", markup=False, highlight=False, soft_wrap=True)
         page = put(page, name, text)
     PAGE.write_text(page)
+    README.write_text(put(README.read_text(), "bench", readme_table(measured)))
     drawn = [draw_side_by_side(measured), draw_sweep(rows or [])]
-    for path in (PAGE, *drawn):
+    for path in (PAGE, README, *drawn):
         if path is not None:
             console.print(f"Written: {_short(path)}", highlight=False, soft_wrap=True)
 

@@ -36,7 +36,7 @@ def compare(measured: Measurement) -> list[Compared]:
     """The figures that are known of the sample."""
     return [
         Compared("failed calls", 70, measured.failed_calls + measured.failed_after_fix),
-        Compared("opened after, s", 282, measured.time_to_open),
+        Compared("opened after the break, s", 282, measured.opened_after),
         Compared("closed after the fix, s", 386, measured.fix_to_flowing),
         Compared("messages sent", 637, measured.sent),
     ]

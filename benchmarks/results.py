@@ -70,8 +70,8 @@ def _write(file: Path, content: Any) -> Path:
 
 
 def _compact(content: Any) -> str:
-    """One field a line: a change of a figure is then a change of a line."""
+    """One field a line, or one row: a change of a figure is then a change of a line."""
     if not isinstance(content, dict):
-        return json.dumps(content, indent=1)
+        return "[\n" + ",\n".join(json.dumps(row, separators=(",", ":")) for row in content) + "\n]"
     lines = [f"  {json.dumps(name)}: {json.dumps(value, separators=(',', ':'))}" for name, value in content.items()]
     return "{\n" + ",\n".join(lines) + "\n}"

@@ -12,7 +12,8 @@ from benchmarks.cost import Incident
 from benchmarks.figures import Measurement
 from benchmarks.sweep import CASES, mean_of, rows_of
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
+_REPOSITORY = Path(__file__).resolve().parent.parent
+PAGE, README = _REPOSITORY / "docs" / "performance.md", _REPOSITORY / "README.md"
 BEGIN, END = "<!-- {}: written by make bench -->", "<!-- {}: end -->"
 _SIMULATED_NAMES = {
     "none": "no breaker",
@@ -93,6 +94,26 @@ def lab_tables(measured: Sequence[Measurement]) -> str:
         )
         parts.append(f"{about}\n\n{markdown(head, rows)}")
     return "\n\n".join(parts) or "Not measured yet."
+
+
+_README_ROWS: tuple[tuple[str, Callable[[Measurement], str]], ...] = (
+    ("failed calls of the function", lambda m: f"{m.failed_calls + m.failed_after_fix:,}"),
+    ("receives that did not end in a processed message", lambda m: f"{m.receives_burnt:,}"),
+    ("dead-lettered, lost", lambda m: f"{m.dead_lettered:,}, {m.lost:,}"),
+    ("from the first failure to the pause", lambda m: seconds(m.time_to_open) if m.opened_after is not None else "-"),
+    ("from the fix until messages flow", lambda m: seconds(m.fix_to_flowing) if m.opened_after is not None else "-"),
+)
+_README_POLICIES = ("none", "reference", "ramp", "fast-trip")
+
+
+def readme_table(measured: Sequence[Measurement]) -> str:
+    """Ten minutes of outage in few words."""
+    by_policy = {each.policy: each for each in measured if each.scenario == "ten-minutes"}
+    runs = [by_policy[name] for name in _README_POLICIES if name in by_policy]
+    if not runs:
+        return "Not measured yet."
+    head = ["10 minutes of outage", *(policies.BY_NAME[run.policy].title.replace(", RAMP", "") for run in runs)]
+    return markdown(head, [[name, *(show(run) for run in runs)] for name, show in _README_ROWS])
 
 
 def _sent(scenario: scenarios.Scenario) -> str:

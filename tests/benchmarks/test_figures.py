@@ -17,6 +17,7 @@ from benchmarks.tables import (
     BEGIN,
     END,
     PAGE,
+    README,
     PageNotWritten,
     aims_table,
     calibration_table,
@@ -24,6 +25,7 @@ from benchmarks.tables import (
     lab_tables,
     limits_table,
     put,
+    readme_table,
     simulated_tables,
 )
 from simulator.pipeline import Pipeline
@@ -242,7 +244,7 @@ def test_lab_aims_compare_with_the_reference_and_say_where_it_is_better() -> Non
 
 
 def test_calibration_names_what_is_off() -> None:
-    good = measurement(policy="reference", failed_calls=72, time_to_open=280.0, fix_to_flowing=390.0, sent=640)
+    good = measurement(policy="reference", failed_calls=72, opened_after=280.0, fix_to_flowing=390.0, sent=640)
     assert all(each.agrees for each in calibration.compare(good))
     bad = dataclasses.replace(good, fix_to_flowing=80.0)
     assert [each.name for each in calibration.compare(bad) if not each.agrees] == ["closed after the fix, s"]
@@ -256,6 +258,18 @@ def test_lab_tables_have_a_column_for_each_run() -> None:
     assert "| dead-lettered | 31 | 0 |" in table
     assert "| mapping left disabled for good | no | **yes** |" in table
     assert lab_tables([]) == "Not measured yet."
+
+
+def test_readme_has_the_table_in_few_words() -> None:
+    runs = [
+        measurement(policy="none", failed_calls=180),
+        measurement(policy="fast-trip", opened_after=9.0, failed_calls=3),
+    ]
+    table = readme_table(runs)
+    assert "| 10 minutes of outage | no breaker | this breaker, fast trip |" in table
+    assert "| failed calls of the function | 180 | 3 |" in table
+    assert readme_table([]) == "Not measured yet."
+    assert put(README.read_text(), "bench", "-")
 
 
 def test_put_replaces_one_part_and_no_other() -> None:
