@@ -109,10 +109,9 @@ SCENARIOS = (
         "10 minutes of outage, a message every 20 s, dead-lettered after 3 receives",
         (Trouble(10 * _MINUTE),),
         rate=0.05,
-        healthy=120.0,
-        visibility=60,
+        visibility=90,
         max_receives=3,
-        scale=20,
+        limit=600.0,
         core=True,
     ),
     Scenario(
@@ -147,6 +146,8 @@ SCENARIOS = (
         scale=20,
         visibility=60,
         parameters={"FailedMessagesPercent": "40"},
+        # Without a breaker it is the same as with the reference policy, which does not open.
+        policies=("reference", "ramp"),
         core=True,
     ),
     Scenario(
