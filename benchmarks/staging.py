@@ -25,6 +25,8 @@ _LEAST_WALL_SECONDS = 3
 _STUCK_AFTER = 120.0
 _POISON_APART = 20.0
 _NO_TROUBLE = "false"
+# States of the reference policy that stand in for what AWS does without them.
+_NOT_ON_AWS = ("IsThereAMessage?", "NoMessage")
 
 
 def measure(
@@ -239,7 +241,7 @@ def _measurement(staged: StagedOutage, result: OutageResult, load: float) -> Mea
         executions=len(result.executions),
         executions_failed=sum(report.status not in ("SUCCEEDED", "RUNNING") for report in result.executions),
         stuck=staged.is_stuck or (result.mapping_at_end == "Disabled" and not result.samples[-1].running_executions),
-        states_entered=result.state_transitions,
+        states_entered=sum(state not in _NOT_ON_AWS for report in result.executions for state in report.states_entered),
         function_calls=len(staged.tasks),
         function_seconds=round(sum(task.seconds for task in staged.tasks), 2),
         copied=_copied(staged),
