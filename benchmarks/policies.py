@@ -32,6 +32,12 @@ POLICIES = (
     Policy("ramp", "this breaker, RAMP", "breaker", {"Recovery": "RAMP"}),
     Policy("immediate", "this breaker, IMMEDIATE", "breaker", {"Recovery": "IMMEDIATE"}),
     Policy("rejitter", "this breaker, REJITTER", "breaker", {"Recovery": "REJITTER"}),
+    Policy(
+        "minimum-2",
+        "this breaker, RAMP, MinimumInvocations 2",
+        "breaker",
+        {"Recovery": "RAMP", "MinimumInvocations": "2"},
+    ),
     Policy("fast-trip", "this breaker, RAMP, fast trip", "breaker", {"Recovery": "RAMP"}, asks=True),
 )
 BY_NAME = {policy.name: policy for policy in POLICIES}

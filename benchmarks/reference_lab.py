@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 from lab.alarm import read_alarm
 from lab.alarm_stand_in import CLOUDWATCH_DELAY_SECONDS, AlarmStandIn
-from lab.deployment import Deployment, Stack, runtime_name
+from lab.deployment import Deployment, DeploymentFailed, Stack, runtime_name
 from lab.emulator import ACCOUNT_ID, REGION
 from lab.event_delivery import EventDelivery
 from lab.observation import Places
@@ -20,6 +21,8 @@ TEMPLATE = Path(__file__).resolve().parent / "reference" / "template.yaml"
 STACK_NAME = "reference-policy"
 _ALARM = "ErrorRateAlarm"
 _BUCKET = "lab-artifacts"
+# Of a mapping in the emulator.
+_BATCHES_AT_ONCE = 5
 
 
 class ReferenceLab(Lab):
@@ -51,7 +54,7 @@ class ReferenceLab(Lab):
             },
             _BUCKET,
         )
-        self._start_function(stack.outputs["QueueUrl"])
+        self._start_functions(stack.outputs["QueueUrl"])
         return stack
 
     @property
@@ -88,8 +91,19 @@ class ReferenceLab(Lab):
         alarm.start()
         return alarm
 
-    def _start_function(self, queue_url: str) -> None:
-        """Have the stand-in for SDK integrations start now: on AWS an integration needs no start."""
+    def _start_functions(self, queue_url: str) -> None:
+        """Have the functions start now: on AWS an integration needs no start, and that of a function is short.
+
+        A start that outlasts the visibility timeout would have the re-jitter copy messages twice.
+        """
         request = {"call": "sqs:GetQueueUrl", "request": {"QueueName": queue_url.rsplit("/", 1)[-1]}}
-        name = self.reference.outputs["CallAwsFunctionName"]
-        self.client("lambda").invoke(FunctionName=name, Payload=json.dumps(request).encode())
+        outputs = self.reference.outputs
+        calls = [(outputs["CallAwsFunctionName"], request)]
+        calls += [(outputs["RejitterFunctionName"], {"Records": []})] * _BATCHES_AT_ONCE
+        functions = self.client("lambda")
+        with ThreadPoolExecutor(len(calls)) as pool:
+            for answer in pool.map(
+                lambda call: functions.invoke(FunctionName=call[0], Payload=json.dumps(call[1])), calls
+            ):
+                if "FunctionError" in answer:
+                    raise DeploymentFailed(f"a function of the reference policy fails: {answer['Payload'].read()}")

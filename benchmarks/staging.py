@@ -19,6 +19,8 @@ from lab.outage import Outage, OutagePlan, OutageResult
 from lab.session import Lab
 
 _MINUTE = 60.0
+# Seconds into a metric minute. Both alarms then take about what they take in the mean over all moments.
+BREAK_AT = 25.0
 # Functions and queues hold whole seconds on the clock, and a function at least three.
 _LEAST_WALL_SECONDS = 3
 # A mapping that is disabled with nobody at work is stuck once this long has passed, in real-equivalent seconds.
@@ -108,7 +110,7 @@ class StagedOutage(Outage):
         self.stream.start()
         try:
             self._healthy()
-            self._for_the_middle_of_a_minute()
+            self._until_the_break()
             broken = self._begin(self._scenario.troubles[0])
             for trouble in self._scenario.troubles[1:]:
                 self._let_work()
@@ -157,10 +159,10 @@ class StagedOutage(Outage):
             self.stream.start()
         return at
 
-    def _for_the_middle_of_a_minute(self) -> None:
-        """The alarms' periods end at whole minutes, so this decides how long they take; the same in every run."""
-        minute = self.lab.scale.wall(_MINUTE)
-        end = time.time() + (minute / 2 - time.time()) % minute
+    def _until_the_break(self) -> None:
+        """The alarms' periods end at whole minutes, so the moment decides how long they take; the same in every run."""
+        minute, moment = self.lab.scale.wall(_MINUTE), self.lab.scale.wall(BREAK_AT)
+        end = time.time() + (moment - time.time()) % minute
         while time.time() < end:
             self._tick()
 
