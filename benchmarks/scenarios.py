@@ -117,9 +117,9 @@ SCENARIOS = (
     ),
     Scenario(
         "empty-queue",
-        "10 minutes of outage, nothing is sent from its fourth minute to its end, dead-lettered after 3 receives",
+        "10 minutes of outage, nothing is sent from its second minute to its end, dead-lettered after 3 receives",
         (Trouble(10 * _MINUTE),),
-        sends_for=3 * _MINUTE,
+        sends_for=_MINUTE,
         policies=("reference", "ramp"),
         core=True,
         max_receives=3,
