@@ -17,6 +17,8 @@ class Policy:
         Of the breaker's stack.
     asks
         True where an event asks for the circuit to be opened as soon as a call has failed.
+    to_the_end
+        False where a run ends when the backlog is drained: the ramp is the same as that of another policy.
     """
 
     name: str
@@ -24,6 +26,7 @@ class Policy:
     kind: str
     parameters: dict[str, str] = field(default_factory=dict)
     asks: bool = False
+    to_the_end: bool = True
 
 
 POLICIES = (
@@ -37,7 +40,8 @@ POLICIES = (
         "this breaker, RAMP, MinimumInvocations 2",
         "breaker",
         {"Recovery": "RAMP", "MinimumInvocations": "2"},
+        to_the_end=False,
     ),
-    Policy("fast-trip", "this breaker, RAMP, fast trip", "breaker", {"Recovery": "RAMP"}, asks=True),
+    Policy("fast-trip", "this breaker, RAMP, fast trip", "breaker", {"Recovery": "RAMP"}, asks=True, to_the_end=False),
 )
 BY_NAME = {policy.name: policy for policy in POLICIES}

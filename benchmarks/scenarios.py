@@ -112,7 +112,7 @@ SCENARIOS = (
         visibility=90,
         max_receives=3,
         limit=600.0,
-        policies=("none", "reference", "ramp", "minimum-2", "fast-trip"),
+        policies=("none", "reference", "ramp", "minimum-2"),
         core=True,
     ),
     Scenario(

@@ -118,7 +118,8 @@ class StagedOutage(Outage):
                 self._begin(trouble)
             fixed = self._let_work()
             drained = self._until_drained(fixed)
-            closed = self._until_closed(fixed) if drained is not None else None
+            watched = drained is not None and self._policy.to_the_end
+            closed = self._until_closed(fixed) if watched else None
             self._for(self.plan.after if closed is not None else 0)
             self.stream.stop()
             self._last_orders()

@@ -51,6 +51,14 @@ def incident_of(measured: Measurement) -> Incident:
     )
 
 
+def _closed(measured: Measurement) -> str:
+    if measured.opened_after is None:
+        return "-"
+    if measured.fix_to_closed is None and measured.fix_to_flowing is not None:
+        return "not awaited"
+    return seconds(measured.fix_to_closed)
+
+
 _LAB_ROWS: tuple[tuple[str, Callable[[Measurement], str]], ...] = (
     ("messages sent", lambda m: f"{m.sent:,}"),
     ("failed calls until the fix", lambda m: f"{m.failed_calls:,}"),
@@ -64,7 +72,7 @@ _LAB_ROWS: tuple[tuple[str, Callable[[Measurement], str]], ...] = (
     ("first failure to `Disabled`", lambda m: seconds(m.time_to_open) if m.probes or m.executions else "-"),
     ("fix to flowing", lambda m: seconds(m.fix_to_flowing)),
     ("fix to drained", lambda m: seconds(m.fix_to_drained)),
-    ("fix to closed", lambda m: seconds(m.fix_to_closed) if m.opened_after is not None else "-"),
+    ("fix to closed", _closed),
     ("peak after the fix, messages a second", lambda m: f"{m.peak:.1f}"),
     ("probes", lambda m: f"{m.probes}"),
     ("executions, of these failed", lambda m: f"{m.executions}, {m.executions_failed}"),
