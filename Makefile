@@ -1,7 +1,7 @@
 # Every target sets up what it needs: python3 (3.11 or newer), make and git are all that must be there.
 # `build` and `deploy` are for AWS and also need the Python that RUNTIME names.
 .DEFAULT_GOAL := help
-.PHONY: help demo compare signals chaos bench-cost check simulate test mutants lint docs build deploy publish-check publish \
+.PHONY: help demo compare signals chaos bench bench-cost check simulate test mutants lint docs build deploy publish-check publish \
         event status clean
 
 PYTHON  ?= python3
@@ -26,6 +26,10 @@ compare: $(READY) ## The same outage without and with the breaker, side by side.
 
 signals: $(READY) ## How soon each signal opens the circuit, and what is delivered until then. Takes about 5 minutes.
 	@$(BIN)/python -m lab signals
+
+bench: $(READY) ## The same outages without a breaker, under the reference sample's policy and with this breaker. About 35 minutes; goes on where it was stopped. Options: SCENARIOS POLICIES PARTS
+	@$(BIN)/python -m benchmarks run $(if $(SCENARIOS),--scenarios $(SCENARIOS)) $(if $(POLICIES),--policies $(POLICIES)) \
+	  $(if $(PARTS),--parts $(PARTS))
 
 chaos: $(READY) ## An outage in which everything else fails, too, and what comes of it. Options: SEED MINUTES
 	@$(BIN)/python -m lab chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))

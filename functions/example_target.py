@@ -1,6 +1,7 @@
 """The example's consumer: writes each processed order to a ledger, or has the trouble that SHOULD_ERROR names.
 
-`true` fails every message, `partly` every second one, `slowly` takes a third of the time it has and fails none.
+`true` fails every message, `partly` every second one, `30%` about 30 of 100, `slowly` takes a third of the time it has
+and fails none.
 
 Replace it with your own function. What matters to the breaker: it may see a message twice, as with SQS itself.
 """
@@ -29,19 +30,26 @@ class WholeBatchFailed(Exception):
     """No record of the batch was processed."""
 
 
+def failing_percent(trouble: str) -> float:
+    """The share of messages that fail."""
+    if trouble.endswith("%"):
+        return float(trouble[:-1])
+    return {"true": 100, "partly": 50}.get(trouble, 0)
+
+
 def process_order(record: dict[str, Any]) -> None:
     """Process one order.
 
     Raises
     ------
     ServiceUnavailable
-        While SHOULD_ERROR is "true", and for some messages while it is "partly".
+        While SHOULD_ERROR is "true", and for some messages while it is "partly" or a percentage.
     KeyError, ValueError
         The body is no JSON object with an order_id: a poison message, whatever the service does.
     """
-    trouble = os.environ.get("SHOULD_ERROR")
+    trouble = os.environ.get("SHOULD_ERROR", "false")
     # The same messages each time, so that they fail until the trouble is over.
-    if trouble == "true" or (trouble == "partly" and crc32(record["messageId"].encode()) % 2):
+    if crc32(record["messageId"].encode()) % 100 < failing_percent(trouble):
         raise ServiceUnavailable(f"SHOULD_ERROR is {trouble}")
     # Counting deliveries instead of storing orders shows in the ledger what was processed twice.
     order_id = str(json.loads(record["body"])["order_id"])

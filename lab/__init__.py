@@ -48,11 +48,14 @@ What the emulator cannot show, and what the lab does about it:
 
 * CloudWatch evaluates no metric math there, and an alarm's event cannot be put on the bus. So the lab stands in for
   CloudWatch's evaluator: it reads the alarms from template.yaml and applies each alarm's own expression, period,
-  datapoints and missing-data rule, with CloudWatch's delay before a datapoint can be seen (90 s, scaled).
+  datapoints and missing-data rule, with CloudWatch's delay before a datapoint can be seen (90 s, scaled). An alarm
+  with a longer period than a minute is evaluated every minute, on the period that ends then.
 * ministack's poller publishes no ``EventCount`` metrics. ``emulated_cloud`` publishes what was delivered and what
   failed, for mappings that were asked for it. A call's ``Duration`` is its time on this machine's clock.
 * ministack publishes Lambda's metrics for direct calls alone, and asks for other permissions than AWS to describe an
   alarm, to read a mapping and for batches of SQS. ``emulated_cloud`` puts that right.
+* ministack ends a function's process when its handler raises, so each failed call would have to start a new one.
+  ``emulated_cloud`` keeps it, as AWS does.
 * ministack keeps schedules by the real clock, once a minute at most. ``emulated_cloud`` stops them, and the lab invokes
   the reconciler with the event of its rule, as often as the rule says, divided by the scale.
 * ministack changes a mapping at once. ``emulated_cloud`` has a change take 15 s, scaled, in ``Enabling``, ``Disabling``
@@ -61,7 +64,8 @@ What the emulator cannot show, and what the lab does about it:
 * The poller runs at most 5 batches at a time and rests for a wall second after a failed batch. So failed calls
   during an outage are fewer than they would be on AWS at the same scale, and a backlog drains at a different rate.
 * A handler's exception loses its class on the way to the state machine. ``emulated_cloud`` reads it from the log.
-* Functions are warm processes of one machine. A cold start there costs ``scale`` times what it costs on AWS.
+* Functions are warm processes of one machine. A cold start there costs ``scale`` times what it costs on AWS. Their code
+  is compiled when it is built.
 * Changing a function's configuration ends its processes, also those that are at work: such a call fails, and an order
   that it had just processed is processed again.
 * Waits of the state machine are scaled by the emulator; durations held by SQS and Lambda (visibility timeout,

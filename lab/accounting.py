@@ -129,6 +129,11 @@ class ReceiveLog:
         for message_id in self._last.keys() - present:
             self._gone_at.setdefault(message_id, now)
 
+    @property
+    def most(self) -> int:
+        """The most receives of one message."""
+        return max((seen.receives for seen in self._last.values()), default=0)
+
     def burnt(self, processed: Mapping[str, int] | frozenset[str]) -> int:
         """Receives that did not end in the message being processed.
 

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 # Lambda's metrics can be read about this long after the end of their minute.
 CLOUDWATCH_DELAY_SECONDS = 90.0
+# An alarm with a longer period is evaluated every minute, too, on the period that ends then:
+# https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation-window.html
+_MINUTE_SECONDS = 60
 _TICK_SECONDS = 0.1
 
 
@@ -87,14 +90,16 @@ class AlarmStandIn:
         delay_seconds: float = CLOUDWATCH_DELAY_SECONDS,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        if alarm.period % scale.factor:
-            raise ValueError(f"the alarm's period of {alarm.period} s cannot be divided by the scale {scale.factor}")
+        for seconds in (alarm.period, min(alarm.period, _MINUTE_SECONDS)):
+            if seconds % scale.factor:
+                raise ValueError(f"the alarm's period of {seconds} s cannot be divided by the scale {scale.factor}")
         self.alarm = alarm
         self.name = name
         self.changes: list[AlarmChange] = []
         self._cloudwatch = cloudwatch
         self._delivery = delivery
         self._period = alarm.period // scale.factor
+        self._evaluated_every = min(alarm.period, _MINUTE_SECONDS) // scale.factor
         self._delay = scale.wall(delay_seconds)
         self._wall_clock = wall_clock
         self._evaluated_until = 0
@@ -121,7 +126,7 @@ class AlarmStandIn:
     def evaluate(self) -> AlarmChange | None:
         """Evaluate once, if a new datapoint can be seen. Returns the change of state, if there was one."""
         now = self._wall_clock()
-        visible_until = math.floor((now - self._delay) / self._period) * self._period
+        visible_until = math.floor((now - self._delay) / self._evaluated_every) * self._evaluated_every
         if visible_until <= self._evaluated_until:
             return None
         self._evaluated_until = visible_until

@@ -12,6 +12,8 @@
 * ministack takes reading one event source mapping for listing all of them, and asks for that permission.
 * ministack forgets the class of an exception that a Python function raises. On AWS it is the error's name, and the
   state machine catches errors by name.
+* ministack ends a Python function's process when its handler raises. AWS keeps it, so an outage does not make every
+  call start anew.
 * ministack asks for permissions such as ``sqs:DeleteMessageBatch``, which IAM does not have: a batch needs the
   permission of its single call.
 * ministack changes an event source mapping at once. On AWS it is ``Enabling``, ``Disabling`` or ``Updating`` for a
@@ -41,7 +43,12 @@ from urllib.parse import urlsplit
 
 _BATCH_FUNCTIONS = ("_run_sqs_batch", "_execute_function", "_emit_lambda_metrics")
 _WARM_FUNCTION = "_execute_function_warm"
+_WORKER_PROGRAM = "_PYTHON_WORKER_SCRIPT"
 _NAMELESS = "Runtime.HandlerError"
+# How ministack's own program in a function's process reports that the handler raised, and what it says here instead.
+_REPORT = '{"status": "error", "error": str(e), "trace": traceback.format_exc()}'
+_RAISED = "lab: the handler raised"
+_QUIET_REPORT = f'{{"status": "ok", "result": {{"{_RAISED}": [str(e), traceback.format_exc()]}}}}'
 _EXCEPTION_LINE = re.compile(r"(?:\w+\.)*([A-Za-z_]\w*)(?::|$)")
 _RESOURCE_FUNCTION = "extract_resource_arn"
 _ENFORCE_FUNCTION = "enforce"
@@ -328,6 +335,28 @@ def name_actions_as_aws_does(actions: Any) -> None:
     actions.extract_iam_action = action_of_request
 
 
+def keep_processes_after_errors(runtime: Any, service: Any) -> None:
+    """Have a function's process outlive an exception of its handler, as on AWS."""
+    _require(service, _WARM_FUNCTION)
+    if _REPORT not in getattr(runtime, _WORKER_PROGRAM, ""):
+        sys.exit(
+            "this version of ministack reports errors of functions otherwise: lab/emulated_cloud.py does not fit it"
+        )
+    runtime._PYTHON_WORKER_SCRIPT = runtime._PYTHON_WORKER_SCRIPT.replace(_REPORT, _QUIET_REPORT)
+    execute = service._execute_function_warm
+
+    def execute_and_tell(function: Any, event: Any, request_id: str) -> Any:
+        result = execute(function, event, request_id)
+        body = result.get("body")
+        if not isinstance(body, dict) or _RAISED not in body:
+            return result
+        message, trace = body[_RAISED]
+        log = "\n".join(filter(None, [result.get("log", ""), trace]))
+        return {"body": {"errorMessage": message, "errorType": _NAMELESS}, "error": True, "log": log}
+
+    service._execute_function_warm = execute_and_tell
+
+
 def name_errors(service: Any) -> None:
     """Have ministack answer with the class name of the exception that a function raised."""
     _require(service, _WARM_FUNCTION)
@@ -386,7 +415,7 @@ def _require(module: Any, *names: str) -> None:
 
 if __name__ == "__main__":
     from ministack.app import main  # type: ignore[import-untyped]
-    from ministack.core import iam_actions, iam_evaluator, sigv4  # type: ignore[import-untyped]
+    from ministack.core import iam_actions, iam_evaluator, lambda_runtime, sigv4  # type: ignore[import-untyped]
     from ministack.services import cloudwatch, eventbridge, lambda_svc  # type: ignore[import-untyped]
     from ministack.services.cloudformation import engine, provisioners  # type: ignore[import-untyped]
 
@@ -397,6 +426,7 @@ if __name__ == "__main__":
     authorize_alarms_by_name(iam_actions)
     authorize_events_by_what_they_say(iam_actions, iam_evaluator)
     name_actions_as_aws_does(iam_actions)
+    keep_processes_after_errors(lambda_runtime, lambda_svc)
     name_errors(lambda_svc)
     let_mappings_take_time(lambda_svc, float(os.environ.pop("LAB_MAPPING_CHANGE_SECONDS", "0")))
     leave_schedules_to_the_lab(eventbridge)

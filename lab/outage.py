@@ -246,7 +246,7 @@ class Outage:
     def _until_drained(self, fixed: float) -> float | None:
         """Wait until every order sent before messages flowed again has left the queue for good."""
         backlog: frozenset[str] | None = None
-        while self.observer.now() - fixed < self.plan.recovery_limit:
+        while self._goes_on(fixed):
             sample = self.observer.latest
             if sample.flowing and sample.circuit != "OPEN" and sample.at > fixed:
                 self.phase = "recovering"
@@ -263,12 +263,16 @@ class Outage:
     def _until_closed(self, fixed: float) -> float | None:
         """Wait until the breaker has watched for long enough and has ended the incident."""
         self.phase = "watched"
-        while self.observer.now() - fixed < self.plan.recovery_limit:
+        while self._goes_on(fixed):
             sample = self.observer.latest
             if sample.circuit == "CLOSED" and sample.mapping == "Enabled" and not sample.running_executions:
                 return sample.at
             self._tick()
         return None
+
+    def _goes_on(self, fixed: float) -> bool:
+        """Whether something may still come of waiting."""
+        return self.observer.now() - fixed < self.plan.recovery_limit
 
     def _last_orders(self) -> None:
         """Let the orders that are still on their way arrive."""

@@ -68,6 +68,8 @@ class Lab:
         How long the mapping is ``Enabling``, ``Disabling`` or ``Updating``, in real-equivalent seconds.
     functions_endpoint
         Where the application's functions find AWS, if not at the emulated cloud itself.
+    build_dir
+        Where the build goes, and stays, for other labs. Nothing is built if one is there.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class Lab:
         work_dir: Path | None = None,
         mapping_change_seconds: float = MAPPING_CHANGE_SECONDS,
         functions_endpoint: str | None = None,
+        build_dir: Path | None = None,
     ) -> None:
         self.scale = Scale(scale)
         self.template = template
@@ -89,6 +92,7 @@ class Lab:
             mapping_change_seconds=mapping_change_seconds,
             functions_endpoint=functions_endpoint,
         )
+        self._build_dir = build_dir
         self._clients: dict[str, Any] = {}
         self._deployment: Deployment | None = None
         self._stack: Stack | None = None
@@ -139,13 +143,15 @@ class Lab:
         return self._clients[service]
 
     def build(self) -> None:
-        """Run ``sam build``. ``deploy`` does it the first time if nobody did."""
+        """Run ``sam build``, unless that was done. ``deploy`` does it the first time if nobody did."""
         deployment = self._deployments()
-        deployment.build()
+        if not deployment.is_built:
+            deployment.build()
         self._deployment = deployment
 
     def _deployments(self) -> Deployment:
-        return Deployment(self.template, self.work_dir, self.emulator, self.client("cloudformation"))
+        cloudformation = self.client("cloudformation")
+        return Deployment(self.template, self.work_dir, self.emulator, cloudformation, build_dir=self._build_dir)
 
     def deploy(self, parameters: Mapping[str, str] | None = None) -> Stack:
         """Run ``sam deploy``: creates the stack, or updates it.

@@ -30,6 +30,8 @@ class MessageQueue:
         self.sent = self.processed = self.dead_lettered = 0
         self.visible_count = self.hidden_count = 0
         self.receives_burnt = 0
+        self.delayed_count = 0
+        self._delayed: defaultdict[int, int] = defaultdict(int)
         self._due: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
         self._rng = rng
         self._oldest_first = oldest_first
@@ -44,10 +46,13 @@ class MessageQueue:
         """Show what was hidden until now."""
         for receives, count in self._due.pop(now, ()):
             self._show(receives, count)
+        delayed = self._delayed.pop(now, 0)
+        self.delayed_count -= delayed
+        self._show(0, delayed)
 
     def receive(self, most: int) -> list[int]:
         """Receive up to ``most`` messages. Returns how many were handed out, by their receive count with this one."""
-        most = min(most, self.visible_count, MOST_IN_FLIGHT - self.hidden_count)
+        most = min(most, self.visible_count, MOST_IN_FLIGHT - self.hidden_count + self.delayed_count)
         handed = [0] * (self.max_receives + 1)
         if most <= 0:
             return handed
@@ -78,6 +83,35 @@ class MessageQueue:
     def show_again(self, receives: int) -> None:
         """Show one message at once that was handed out."""
         self._show(receives, 1)
+
+    def delay_again(self, handed: list[int], *, first: int, last: int) -> None:
+        """Put messages back that were handed out, as new ones, shown at a random moment from ``first`` to ``last``."""
+        moments = last - first + 1
+        spread = self._rng.multinomial(sum(handed), [1 / moments] * moments)
+        for place, count in enumerate(spread.tolist()):
+            self._delayed[first + place] += count
+            self.delayed_count += count
+
+    def delete_if_there(self, receives: int) -> bool:
+        """Delete a message that was handed out some time ago, by its old handle. False when it is gone."""
+        if self.visible[receives]:
+            self.visible[receives] -= 1
+            self.visible_count -= 1
+        elif not self._forget_due(receives):
+            return False
+        else:
+            self.hidden_count -= 1
+        self.processed += 1
+        self.receives_burnt -= 1
+        return True
+
+    def _forget_due(self, receives: int) -> bool:
+        for until in sorted(self._due):
+            for place, (count_of, count) in enumerate(self._due[until]):
+                if count_of == receives and count:
+                    self._due[until][place] = (count_of, count - 1)
+                    return True
+        return False
 
     def split(self, handed: list[int], count: int) -> tuple[list[int], list[int]]:
         """Draw ``count`` of the messages handed out; returns them and the others."""

@@ -64,12 +64,14 @@ class Alarm:
     def evaluate(self, now: float) -> bool:
         """Evaluate if a new datapoint can be seen. True when the state has changed to ALARM."""
         period = self._definition.period
-        seen_until = math.floor((now - self._delay) / period) * period
+        # A longer period is evaluated every minute, too, as the one that ends then.
+        every = min(period, MINUTE)
+        seen_until = math.floor((now - self._delay) / every) * every
         if seen_until <= self._seen_until:
             return False
         self._seen_until = seen_until
         first = seen_until - self._definition.evaluation_range * period
-        moments = range(max(0, first), seen_until, period)
+        moments = range(first, seen_until, period)
         datapoints = [(datetime.fromtimestamp(at, UTC), self._datapoint(at)) for at in moments]
         state = decide(self._definition, datapoints, self.state, datetime.fromtimestamp(now, UTC)).state
         if state is self.state:

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from simulator.pipeline import BreakerSettings, Pipeline, Trouble
-from simulator.poller import AWS, PollerProfile
+from simulator.poller import AWS, Poller, PollerProfile
 from simulator.rules import (
     KNOWN_GOOD_SECONDS,
     LEAST_CONCURRENCY,
@@ -61,10 +61,14 @@ def simulate(
     at_least: int = 0,
     minute_phase: float | None = None,
     every_second: bool = False,
+    asks_after: float | None = None,
 ) -> Run:
-    """Simulate one outage under one policy. The same arguments give the same run."""
+    """Simulate one outage under one policy. The same arguments give the same run.
+
+    ``asks_after`` is for a target whose code asks for the circuit to be opened: so many seconds after a failed call.
+    """
     alarm = {Policy.NONE: lambda: None, Policy.REFERENCE: _reference_alarm, Policy.BREAKER: settings.alarm}[policy]()
-    world = World(pipeline, trouble, profile, alarm, seed=seed, minute_phase=minute_phase)
+    world = World(pipeline, trouble, profile, alarm, seed=seed, minute_phase=minute_phase, asks_after=asks_after)
     process: Process | None = None
     if policy is Policy.BREAKER:
         process = Breaker(world, settings.circuit()).run()
@@ -305,6 +309,10 @@ class Breaker:
 
 # The reference sample's policy, as its stack has it when it is synthesised.
 _REFERENCE_FIRST_WAIT, _REFERENCE_PROBES = 10, 9
+_OVER_LIMIT_RETRIES = (10, 20, 40, 80, 160)
+_REJITTER_SECONDS, _REJITTER_DELAYS = 60, (60, 178)
+# A batch of copies, sent at once.
+_COPY_LATENCY = 0.1
 
 
 def _reference_alarm() -> Any:
@@ -327,36 +335,87 @@ def _reference_alarm() -> Any:
 
 
 def _reference(world: World) -> Process:
-    """Disable, probe with one message, wait twice as long after each failure, enable whole after one success."""
-    step = world.profile.step_seconds
+    """Start an execution at each change of the alarm to ALARM, whatever else runs: nothing excludes a second one."""
+    executions: list[tuple[float, Process]] = []
+    rang_at = 0.0
+    yield math.inf
     while True:
-        yield math.inf
-        yield world.clock + step
-        world.mapping.change(world.clock, enabled=False, limit=world.pipeline.max_concurrency)
-        # It does not wait for the mapping. It is given the time all the same: whether a mapping that is Disabling takes
-        # the message that the first probe needs is not known.
-        yield world.clock + MAPPING_CHANGE_SECONDS
-        world.circuit = OPEN
-        for failures in range(_REFERENCE_PROBES):
-            wait = probe_wait_seconds(
-                failures, first=_REFERENCE_FIRST_WAIT, rate=2, longest=100_000, jitter_percent=0, chance=0.0
-            )
-            yield world.clock + step + wait
-            receives = world.take_one()
-            if receives is None:
-                world.events.stuck = "a probe found no message to receive, which ended the execution: paused for good"
-                return
-            processed = world.call_target()
-            world.events.probes.append((world.since_start, processed))
-            yield world.clock + step + world.pipeline.latency
-            if processed:
-                world.queue.process(1)
-                break
-            world.hide(receives, world.pipeline.visibility)
-        else:
-            world.events.stuck = f"the {_REFERENCE_PROBES} probes are used up: paused for good"
+        alarm = world.alarm
+        if alarm is not None and alarm.rang_since(rang_at + 1):
+            rang_at = alarm.changed_at
+            executions.append((world.clock + world.profile.step_seconds, _execution(world)))
+            world.events.executions += 1
+        executions = [
+            (after, each) for wake, each in executions if not math.isnan(after := _resumed(world, wake, each))
+        ]
+        if not executions and world.mapping.will_be_enabled:
+            yield math.inf
+        elif not executions:
             return
-        world.mapping.change(world.clock, enabled=True, limit=world.pipeline.max_concurrency)
-        yield from _settle(world)
-        world.circuit = CLOSED
-        world.events.closed.append(world.since_start)
+        else:
+            world.events.stuck = ""
+            yield world.clock + 1
+
+
+def _resumed(world: World, wake: float, execution: Process) -> float:
+    """When an execution goes on, having gone on if it was time; nothing (NaN) when it has ended."""
+    return next(execution, math.nan) if wake <= world.clock else wake
+
+
+def _execution(world: World) -> Process:
+    """Disable, try with one message, wait twice as long after each failure, re-jitter and enable after one success."""
+    step = world.profile.step_seconds
+    world.mapping.change(world.clock, enabled=False, limit=world.pipeline.max_concurrency)
+    # It does not wait for the mapping. It is given the time all the same: whether a mapping that is Disabling takes the
+    # message that the probes need is not known.
+    yield world.clock + MAPPING_CHANGE_SECONDS
+    world.circuit = OPEN
+    yield world.clock + _REFERENCE_FIRST_WAIT
+    receives = world.take_one()
+    for wait in _OVER_LIMIT_RETRIES:
+        # Messages are there, but SQS refuses a receive: too many are in flight. Such an error is retried.
+        if receives is not None or not world.queue.visible_count:
+            break
+        yield world.clock + wait
+        receives = world.take_one()
+    if receives is None:
+        world.events.stuck = "a receive found no message, which ended the execution: paused for good"
+        return
+    # One message for all tries. It shows again when its time is up; while the mapping is off nobody takes it.
+    world.hide(receives, world.pipeline.visibility)
+    enabled_before = len(world.events.enabled)
+    for failures in range(_REFERENCE_PROBES):
+        if failures:
+            yield (
+                world.clock
+                + step
+                + probe_wait_seconds(
+                    failures, first=_REFERENCE_FIRST_WAIT, rate=2, longest=100_000, jitter_percent=0, chance=0.0
+                )
+            )
+        processed = world.call_target()
+        world.events.probes.append((world.since_start, processed))
+        yield world.clock + step + world.pipeline.latency
+        if processed:
+            break
+    else:
+        world.events.stuck = f"the {_REFERENCE_PROBES} probes are used up: paused for good"
+        return
+    # Since messages flowed again, somebody else has received it: it was processed twice.
+    if enabled_before != len(world.events.enabled) or not world.queue.delete_if_there(receives):
+        world.events.duplicated += 1
+    yield from _rejitter(world)
+    world.mapping.change(world.clock, enabled=True, limit=world.pipeline.max_concurrency)
+    yield from _settle(world)
+    world.circuit = CLOSED
+    world.events.closed.append(world.since_start)
+
+
+def _rejitter(world: World) -> Process:
+    """Another function takes the queue for a minute, and puts back each message with a random delay."""
+    # Its mapping takes as long as any other to be enabled and disabled, and polls while it is being disabled.
+    poller = Poller(world.profile, slows_down=False)
+    yield world.clock + MAPPING_CHANGE_SECONDS
+    for _ in range(_REJITTER_SECONDS - int(MAPPING_CHANGE_SECONDS)):
+        world.copy_with_delay(poller, _COPY_LATENCY, _REJITTER_DELAYS)
+        yield world.clock + 1

@@ -71,9 +71,8 @@ AWS = PollerProfile(
     metrics_delay=90.0,
 )
 # The emulator at scale 10: at most 5 batches at once, and after a failed one a wall second of rest, and half a tick of
-# the sender until it is woken. It starts a process for each failed call, so how long that takes is the machine's: 4
-# wall seconds here, where others were at work. What a run has measured takes its place in a
-# comparison. The break ends the calls at work.
+# the sender until it is woken. How long a failed call takes is the machine's: 4 wall seconds when each began a process
+# of its own. What a run has measured takes its place in a comparison. The break ends the calls at work.
 LAB = PollerProfile(
     name="lab",
     first=5,
@@ -117,6 +116,11 @@ class Mapping:
     def is_settled(self, now: float) -> bool:
         """True when no change is on its way."""
         return now >= self._settles_at
+
+    @property
+    def will_be_enabled(self) -> bool:
+        """True when it is enabled, or will be without another change."""
+        return self._wanted[0]
 
     def polls(self, now: float) -> bool:
         """True when messages are received."""

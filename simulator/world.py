@@ -47,6 +47,9 @@ class Events:
     reopened: list[float] = field(default_factory=list)
     probes: list[tuple[float, bool]] = field(default_factory=list)
     stuck: str = ""
+    executions: int = 0
+    duplicated: int = 0
+    copied: int = 0
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,8 @@ class World:
         The alarm that wakes the policy, None where there is none.
     minute_phase
         Seconds into a metric minute at which the run begins; drawn if None.
+    asks_after
+        Seconds after a failed call at which an event asks for the circuit to be opened; None for no such event.
     """
 
     def __init__(
@@ -94,6 +99,7 @@ class World:
         *,
         seed: int,
         minute_phase: float | None = None,
+        asks_after: float | None = None,
     ) -> None:
         self.rng = np.random.default_rng(seed)
         self.phase = float(self.rng.integers(_PHASES)) if minute_phase is None else minute_phase
@@ -112,6 +118,7 @@ class World:
         self._ending: defaultdict[int, list[_Calls]] = defaultdict(list)
         self._failed_calls = 0
         self._most_receives = 0
+        self._asks_after, self._asks_at = asks_after, math.inf
 
     @property
     def since_start(self) -> float:
@@ -143,6 +150,16 @@ class World:
         handed = [0] * (self.pipeline.max_receives + 1)
         handed[receives] = 1
         self.queue.fail(handed, until=self._second + max(1, math.ceil(seconds)))
+
+    def copy_with_delay(self, poller: Poller, takes: float, delays: tuple[int, int]) -> None:
+        """Receive what a poller can in this second, and put each message back as a new one with a random delay."""
+        calls = poller.calls(self.clock, busy=0, limit=0, takes=takes)
+        wanted = poller.batches(self.queue.visible_count, calls, self.pipeline.batch_size)
+        handed = self.queue.receive(wanted * self.pipeline.batch_size)
+        self.events.copied += sum(handed)
+        first, last = delays
+        self.queue.delay_again(handed, first=self._second + first, last=self._second + last)
+        poller.after(calls=calls, failed=0, waiting=self.queue.visible_count)
 
     def run(
         self,
@@ -186,6 +203,8 @@ class World:
                 self._poller.failed(self.clock)
             offered = self._poll(now) if self.mapping.polls(self.clock) else 0
             rang = self.alarm is not None and self.alarm.evaluate(self.clock)
+            if self.clock >= self._asks_at:
+                rang, self._asks_at = True, math.inf
             while process is not None and (wake <= self.clock or (rang and wake == math.inf)):
                 rang = False
                 wake = next(process, math.nan)
@@ -277,6 +296,8 @@ class World:
     def _count_failed(self, count: int) -> None:
         self.metrics.count(self.clock, calls=count, failed=count)
         self._failed_calls += count
+        if self._asks_after is not None and self.circuit == CLOSED:
+            self._asks_at = min(self._asks_at, self.clock + self._asks_after)
 
     def _row(self, offered: int) -> tuple[int, ...]:
         queue = self.queue

@@ -72,6 +72,16 @@ def test_example_target_should_error_raises_so_that_errors_counts_it(
     assert ledger(world) == {}
 
 
+def test_example_target_percentage_fails_about_so_many_and_the_same_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHOULD_ERROR", "30%")
+    event = batch(*[json.dumps({"order_id": number}) for number in range(200)])
+    answer = world.run("example_target", event)
+    assert 40 <= len(answer["batchItemFailures"]) <= 80
+    assert world.run("example_target", event) == answer
+
+
 @pytest.mark.parametrize("value", ["false", "", "TRUE", "1"])
 def test_example_target_should_error_anything_else_is_healthy(
     world: World, monkeypatch: pytest.MonkeyPatch, value: str

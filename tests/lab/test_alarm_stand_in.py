@@ -54,11 +54,11 @@ class FakeDelivery:
 
 
 class Bench:
-    def __init__(self, scale=10):
+    def __init__(self, scale=10, **changes):
         self.now = float(START)
         self.cloudwatch, self.delivery = FakeCloudWatch(), FakeDelivery()
         self.stand_in = AlarmStandIn(
-            read_alarm(properties()),
+            read_alarm(properties(**changes)),
             "rate",
             cloudwatch=self.cloudwatch,
             delivery=self.delivery,
@@ -80,6 +80,19 @@ def test_evaluate_failing_minute_alarms_only_after_cloudwatchs_delay():
     bench.run_until(START + 15)
     assert bench.stand_in.state is not AlarmState.ALARM
     bench.run_until(START + 16)
+    assert bench.stand_in.state is AlarmState.ALARM
+
+
+def test_evaluate_long_period_is_looked_at_every_minute_on_what_lies_before():
+    metrics = properties()["Metrics"]
+    for entry in metrics[1:]:
+        entry["MetricStat"]["Period"] = 300
+    bench = Bench(Metrics=metrics)
+    # One call a second. Of 300 s, ten times faster, 80 % have failed 24 s after the break, where a minute ends.
+    bench.cloudwatch.calls = [(START + second, second >= 12) for second in range(60)]
+    bench.run_until(START + 36 + 9)
+    assert bench.stand_in.state is AlarmState.OK
+    bench.run_until(START + 36 + 10)
     assert bench.stand_in.state is AlarmState.ALARM
 
 

@@ -15,6 +15,7 @@ from lab.emulated_cloud import (
     authorize_events_by_what_they_say,
     exception_name,
     keep_metrics_config,
+    keep_processes_after_errors,
     leave_schedules_to_the_lab,
     let_mappings_take_time,
     name_actions_as_aws_does,
@@ -209,6 +210,35 @@ def test_exception_name_is_the_class_of_the_last_traceback():
     )
     assert exception_name(log) == "Late"
     assert exception_name("all is well") is None
+
+
+def test_process_outlives_an_exception_of_its_handler_and_the_answer_is_an_error():
+    script = 'before {"status": "error", "error": str(e), "trace": traceback.format_exc()} after'
+    runtime = SimpleNamespace(_PYTHON_WORKER_SCRIPT=script)
+    said = {}
+    service = SimpleNamespace(_execute_function_warm=lambda function, event, request_id: said["answer"])
+    keep_processes_after_errors(runtime, service)
+
+    # What the process says now: the call went well, and this is its result.
+    report = runtime._PYTHON_WORKER_SCRIPT.removeprefix("before ").removesuffix(" after")
+    names = {"e": ValueError("poison"), "traceback": SimpleNamespace(format_exc=lambda: "ValueError: poison")}
+    told = eval(report, names)
+    assert told["status"] == "ok"
+
+    said["answer"] = {"body": told["result"], "log": "a line"}
+    assert service._execute_function_warm({}, {}, "1") == {
+        "body": {"errorMessage": "poison", "errorType": "Runtime.HandlerError"},
+        "error": True,
+        "log": "a line\nValueError: poison",
+    }
+    said["answer"] = {"body": {"fine": 1}, "log": ""}
+    assert service._execute_function_warm({}, {}, "2") == said["answer"]
+
+
+def test_ministack_that_reports_errors_otherwise_is_refused():
+    service = SimpleNamespace(_execute_function_warm=lambda function, event, request_id: None)
+    with pytest.raises(SystemExit, match="reports errors of functions otherwise"):
+        keep_processes_after_errors(SimpleNamespace(_PYTHON_WORKER_SCRIPT="pass"), service)
 
 
 def mappings(seconds=0.15, **mapping):

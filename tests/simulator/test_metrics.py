@@ -31,3 +31,12 @@ def test_alarm_without_calls_returns_to_ok() -> None:
     assert alarm.evaluate(210)
     assert not alarm.evaluate(1000)
     assert alarm.state is AlarmState.OK
+
+
+def test_alarm_with_a_long_period_is_evaluated_every_minute() -> None:
+    metrics = Metrics()
+    alarm = Alarm(BreakerSettings({"AlarmPeriodSeconds": "300"}).alarm(), metrics, delay=0.0)
+    for minute in range(20):
+        metrics.count(60 * minute, calls=10, failed=10 if minute >= 7 else 0)
+        # At the end of the eleventh minute four of the last five have failed: 80 %.
+        assert alarm.evaluate(60 * (minute + 1)) == (minute == 10)

@@ -6,9 +6,9 @@ import pytest
 
 from simulator.figures import Figures, figures_of
 from simulator.pipeline import BreakerSettings, Pipeline, Trouble
-from simulator.policies import Policy, simulate
+from simulator.policies import Policy, _execution, simulate
 from simulator.poller import AWS, LAB
-from simulator.world import CLOSED, OPEN, Run
+from simulator.world import CLOSED, OPEN, Run, World
 
 PIPELINE = Pipeline(rate=5.0, capacity=200.0)
 OUTAGE = Trouble(outage=1800.0)
@@ -148,13 +148,29 @@ def test_breaker_that_gives_up_stays_open_and_says_so() -> None:
     assert figures(settings=set_to(MaxProbes="3", OnGiveUp="CLOSE")).fix_to_flowing is not None
 
 
-def test_reference_in_a_long_outage_uses_its_nine_probes_up_and_stays_paused() -> None:
-    seen = run(Policy.REFERENCE, trouble=Trouble(outage=7200.0))
-    waits = np.diff([at for at, _ in seen.events.probes])
-    assert len(seen.events.probes) == 9
+def test_reference_execution_uses_its_nine_probes_up() -> None:
+    world = World(PIPELINE, Trouble(outage=1e6, healthy=0.0), AWS, None, seed=1, minute_phase=0.0)
+    world.run("reference", _execution(world), horizon=-1e6 + 6000)
+    waits = np.diff([at for at, _ in world.events.probes])
     assert [round(wait / 20) for wait in waits] == [1, 2, 4, 8, 16, 32, 64, 128]
-    assert "paused for good" in seen.events.stuck
-    assert figures_of(seen).fix_to_flowing is None
+    assert "probes are used up" in world.events.stuck
+
+
+def test_reference_whose_own_probe_rings_the_alarm_starts_another_execution() -> None:
+    seen = run(Policy.REFERENCE, trouble=Trouble(outage=3600.0))
+    assert seen.events.executions > 1
+    # Its eighth probe comes after a silence in which the alarm forgets.
+    first = [at for at, _ in seen.events.probes][:7]
+    assert [round(wait / 20) for wait in np.diff(first)] == [1, 2, 4, 8, 16, 32]
+    assert figures_of(seen).fix_to_flowing is not None
+
+
+def test_reference_puts_its_backlog_back_as_new_messages() -> None:
+    seen = run(Policy.REFERENCE, trouble=Trouble(outage=900.0), every_second=True)
+    assert seen.events.copied > PIPELINE.rate * 300
+    flowing = next(at for at in seen.events.enabled if at > seen.events.paused[-1])
+    probed = seen.events.probes[-1][0]
+    assert 70 <= flowing - probed <= 85
 
 
 def test_reference_whose_probe_finds_no_message_stays_paused() -> None:
@@ -164,7 +180,7 @@ def test_reference_whose_probe_finds_no_message_stays_paused() -> None:
 
 def test_reference_after_one_success_lets_everything_in() -> None:
     fitting = Pipeline(rate=5.0, capacity=50.0)
-    assert figures(Policy.REFERENCE, pipeline=fitting).peak_share > 5
+    assert figures(Policy.REFERENCE, pipeline=fitting).peak_share > 2
     assert figures(pipeline=replace(fitting, max_concurrency=2, batch_size=5)).peak_share <= 1.2
 
 

@@ -1,0 +1,136 @@
+"""What was to be reached, as ratios to the reference policy, and whether it was. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.figures import Measurement
+from benchmarks.sweep import mean_of, rows_of
+
+FAILED_CALLS_AT_MOST = 0.3
+FLOWING_AT_MOST = 0.25
+PEAK_AT_MOST = 1.2
+COST_AT_MOST = 1.5
+
+
+@dataclass(frozen=True)
+class Aim:
+    """One aim, what was found, and whether that meets it; None where it was not measured."""
+
+    where: str
+    text: str
+    found: str
+    met: bool | None
+
+    @property
+    def verdict(self) -> str:
+        """In two words."""
+        return {True: "met", False: "not met", None: "not measured"}[self.met]
+
+
+def ratio_aim(where: str, text: str, ours: float | None, theirs: float | None, most: float) -> Aim:
+    """An aim on our figure as a share of the reference's."""
+    if ours is None or theirs is None:
+        return Aim(where, text, "-", None)
+    if theirs == 0:
+        return Aim(where, text, f"{ours:g} against 0", ours == 0)
+    return Aim(where, text, f"{ours / theirs:.2f} ({ours:,.4g} against {theirs:,.4g})", ours / theirs <= most)
+
+
+def lab_aims(measured: Sequence[Measurement]) -> list[Aim]:
+    """The aims that the lab can show."""
+    by_run = {(each.scenario, each.policy): each for each in measured}
+    reference = by_run.get(("ten-minutes", "reference"))
+    aims = []
+    for policy, name in (("ramp", "error rate"), ("fast-trip", "fast trip")):
+        ours = by_run.get(("ten-minutes", policy))
+        aims.append(
+            ratio_aim(
+                "lab",
+                f"failed calls at most {FAILED_CALLS_AT_MOST} of the reference's, tripped by the {name}",
+                None if ours is None else _all_failed(ours),
+                None if reference is None else _all_failed(reference),
+                FAILED_CALLS_AT_MOST,
+            )
+        )
+    aims.append(_nothing_lost(by_run))
+    return aims
+
+
+def _all_failed(measurement: Measurement) -> int:
+    return measurement.failed_calls + measurement.failed_after_fix
+
+
+def _nothing_lost(by_run: dict[tuple[str, str], Measurement]) -> Aim:
+    text = "nothing dead-lettered, lost or stuck where the reference has any"
+    worse = []
+    compared = 0
+    for (scenario, policy), theirs in by_run.items():
+        if policy != "reference" or not (theirs.dead_lettered or theirs.lost or theirs.stuck):
+            continue
+        ours = by_run.get((scenario, "ramp"))
+        if ours is None:
+            continue
+        compared += 1
+        if ours.dead_lettered or ours.lost or ours.stuck:
+            worse.append(f"{scenario}: {ours.dead_lettered} dead-lettered{', stuck' if ours.stuck else ''}")
+    if not compared:
+        return Aim("lab", text, "-", None)
+    return Aim("lab", text, "; ".join(worse) or f"none in {compared} scenarios", not worse)
+
+
+def simulated_aims(rows: Sequence[dict[str, Any]]) -> list[Aim]:
+    """The aims that need many outages."""
+    drawn = {policy: rows_of(rows, "drawn", policy) for policy in ("reference", "breaker", "fast-trip")}
+    if not all(drawn.values()):
+        return []
+    aims = [
+        ratio_aim(
+            "simulated",
+            f"failed calls at most {FAILED_CALLS_AT_MOST} of the reference's, tripped by the {name}",
+            mean_of(drawn[policy], "failed_calls"),
+            mean_of(drawn["reference"], "failed_calls"),
+            FAILED_CALLS_AT_MOST,
+        )
+        for policy, name in (("breaker", "error rate"), ("fast-trip", "fast trip"))
+    ]
+    aims.append(
+        ratio_aim(
+            "simulated",
+            f"mean time from fix to flowing at most {FLOWING_AT_MOST} of the reference's",
+            mean_of(drawn["breaker"], "to_flowing"),
+            mean_of(drawn["reference"], "to_flowing"),
+            FLOWING_AT_MOST,
+        )
+    )
+    aims.extend(
+        _peak_aim(text, rows_of(rows, case, "breaker"))
+        for case, text in (
+            ("drawn", "a mapping with MaximumConcurrency that fits"),
+            ("drawn-unlimited", "a mapping without a limit of its own"),
+        )
+    )
+    aims.extend(
+        ratio_aim(
+            "simulated",
+            f"cost of an incident at most {COST_AT_MOST} of the reference's, {what}",
+            mean_of(drawn["breaker"], name),
+            mean_of(drawn["reference"], name),
+            COST_AT_MOST,
+        )
+        for name, what in (
+            ("cost", "failed calls and re-jitter included"),
+            ("cost_of_work", "the breaker's work alone"),
+        )
+    )
+    return aims
+
+
+def _peak_aim(what: str, rows: Sequence[dict[str, Any]]) -> Aim:
+    text = f"peak after the fix at most {PEAK_AT_MOST} of the target's capacity: {what}"
+    if not rows:
+        return Aim("simulated", text, "-", None)
+    worst = max(row["peak"] for row in rows)
+    return Aim("simulated", text, f"{worst:.2f} at worst", worst <= PEAK_AT_MOST)

@@ -1,0 +1,133 @@
+"""What is measured of a run, and what it comes to. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+_PEAK_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Task:
+    """One call of a function by a state machine: which state, and how long it took on the wall."""
+
+    state: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One scenario under one policy in the lab. Times are real-equivalent seconds, None where it did not happen.
+
+    Attributes
+    ----------
+    failed_calls, failed_after_fix
+        Failed calls of the target from the break to the fix, probes included, and after the fix.
+    receives_burnt, most_receives
+        Receives that did not end in a processed message: all of them, and the most of one message.
+    time_to_open, opened_after
+        To the mapping being ``Disabled``: from the first failed call, and from the break.
+    peak
+        Most messages a second that were processed after the fix, in ten seconds.
+    stuck
+        True where the mapping is disabled at the end and nothing is left that would enable it.
+    states_entered
+        State transitions, which AWS bills.
+    function_seconds, function_calls
+        Calls of functions by the state machine, and their time on this machine's clock, starts included.
+    target_seconds
+        Time of the target's failed calls on this machine's clock.
+    copied
+        Messages that a re-jitter has sent again.
+    series
+        For pictures: at, queue depth, dead-lettered, 1 where the mapping is on.
+    """
+
+    scenario: str
+    policy: str
+    scale: int
+    load: float
+    measured_at: str
+    sent: int
+    processed: int
+    waiting: int
+    dead_lettered: int
+    lost: int
+    duplicated: int
+    failed_calls: int
+    failed_after_fix: int
+    receives_burnt: int
+    most_receives: int
+    broken: float
+    fixed: float
+    time_to_open: float | None
+    opened_after: float | None
+    fix_to_flowing: float | None
+    fix_to_drained: float | None
+    fix_to_closed: float | None
+    peak: float
+    probes: int
+    executions: int
+    executions_failed: int
+    stuck: bool
+    states_entered: int
+    function_calls: int
+    function_seconds: float
+    copied: int
+    failed_by_minute: list[int]
+    series: list[list[float]]
+
+    @property
+    def burnt_of_each(self) -> float:
+        """Receives that came to nothing, in the mean over all messages."""
+        return self.receives_burnt / max(1, self.sent)
+
+
+def tasks_of(history: Iterable[Mapping[str, Any]]) -> list[Task]:
+    """The calls of functions in an execution's history, retries included."""
+    state, began = "", None
+    found: list[Task] = []
+    for event in history:
+        kind = event["type"]
+        if kind.endswith("StateEntered"):
+            state = event["stateEnteredEventDetails"]["name"]
+        elif kind in ("TaskScheduled", "LambdaFunctionScheduled"):
+            began = event["timestamp"]
+        elif began is not None and kind.startswith(("Task", "LambdaFunction")) and kind.endswith(_ENDINGS):
+            found.append(Task(state, (event["timestamp"] - began).total_seconds()))
+            began = None
+    return found
+
+
+_ENDINGS = ("Succeeded", "Failed", "TimedOut")
+
+
+def peak_rate(samples: Sequence[tuple[float, int]], since: float) -> float:
+    """Most messages a second in any ten seconds after ``since``, from (time, processed so far)."""
+    after = [sample for sample in samples if sample[0] >= since]
+    best, first = 0.0, 0
+    for at, count in after:
+        while at - after[first][0] > _PEAK_SECONDS and after[first + 1][0] < at:
+            first += 1
+        if at - after[first][0] > 0:
+            best = max(best, (count - after[first][1]) / max(_PEAK_SECONDS, at - after[first][0]))
+    return best
+
+
+def counts_by_minute(events: Iterable[tuple[float, float]], until: float) -> list[int]:
+    """Sums by whole minute of (time, count), up to ``until``."""
+    minutes = [0] * (int(until // 60) + 1)
+    for at, count in events:
+        place = int(at // 60)
+        if 0 <= place < len(minutes):
+            minutes[place] += round(count)
+    return minutes
+
+
+def thinned(series: Sequence[list[float]], most: int = 240) -> list[list[float]]:
+    """At most so many points, the last one among them."""
+    step = max(1, -(-len(series) // most))
+    kept = list(series[::step])
+    return kept if not series or kept[-1] == series[-1] else [*kept, series[-1]]

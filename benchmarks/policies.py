@@ -1,0 +1,47 @@
+"""What is done about an outage, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Policy:
+    """One way to deal with an outage in the lab.
+
+    Attributes
+    ----------
+    kind
+        "none", "reference" or "breaker".
+    parameters
+        Of the breaker's stack.
+    asks
+        True where an event asks for the circuit to be opened as soon as a call has failed.
+    to_the_end
+        False where a run ends when the backlog is drained: the ramp is the same as that of another policy.
+    """
+
+    name: str
+    title: str
+    kind: str
+    parameters: dict[str, str] = field(default_factory=dict)
+    asks: bool = False
+    to_the_end: bool = True
+
+
+POLICIES = (
+    Policy("none", "no breaker", "none", {"Mode": "OFF"}),
+    Policy("reference", "reference policy", "reference", {"Mode": "OFF"}),
+    Policy("ramp", "this breaker, RAMP", "breaker", {"Recovery": "RAMP"}),
+    Policy("immediate", "this breaker, IMMEDIATE", "breaker", {"Recovery": "IMMEDIATE"}),
+    Policy("rejitter", "this breaker, REJITTER", "breaker", {"Recovery": "REJITTER"}),
+    Policy(
+        "minimum-2",
+        "this breaker, RAMP, MinimumInvocations 2",
+        "breaker",
+        {"Recovery": "RAMP", "MinimumInvocations": "2"},
+        to_the_end=False,
+    ),
+    Policy("fast-trip", "this breaker, RAMP, fast trip", "breaker", {"Recovery": "RAMP"}, asks=True, to_the_end=False),
+)
+BY_NAME = {policy.name: policy for policy in POLICIES}
