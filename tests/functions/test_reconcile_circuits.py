@@ -50,5 +50,4 @@ def test_reconcile_circuits_asks_nothing_more_for_the_state(world: World, monkey
     monkeypatch.setattr(world.dynamodb, "get_item", counting)
     world.set_alarm("OK")
     world.run("reconcile_circuits", {"source": "aws.events"})
-    # Once to reconcile, once for the age of the oldest message.
-    assert calls == ["get_item"] * 2
+    assert calls == ["get_item"]

@@ -298,6 +298,8 @@ class World:
 
         `when`: only calls whose arguments mention this text.
         """
+        # The client itself: its paginators do not ask what stands for it.
+        client = client._made() if hasattr(client, "_made") else client
         method = getattr(client, operation)
         left = [times]
 
