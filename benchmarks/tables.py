@@ -164,16 +164,17 @@ def aims_table(aims: Sequence[Aim]) -> str:
     return markdown(head, [[aim.text, aim.where, aim.found, f"**{aim.verdict}**"] for aim in aims])
 
 
-def calibration_table(measured: Measurement | None) -> str:
-    """The reference policy beside the sample."""
+def calibration_table(measured: Measurement | None, without: Measurement | None = None) -> str:
+    """The reference policy beside the sample, and the same outage without a breaker in both labs."""
     if measured is None:
         return "Not measured yet."
     rows = []
-    for each in calibration.compare(measured):
+    others = [] if without is None else calibration.compare_without(without)
+    for each in [*calibration.compare(measured), *others]:
         here = "never" if each.here is None else f"{each.here:,.0f}"
         off = "-" if each.off is None else f"{100 * each.off:+.0f} %"
         rows.append([each.name, f"{each.there:,.0f}", here, off, "yes" if each.agrees else "**no**"])
-    head = ["10 minutes of outage", "the sample's own machine", "the reference policy here", "off by", "within 10 %"]
+    head = ["10 minutes of outage", "the sample, in another lab", "the reference policy here", "off by", "within 10 %"]
     return markdown(head, rows) + f"\n\nLoad of the machine when it began: {measured.load:g}."
 
 

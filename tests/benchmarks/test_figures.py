@@ -250,6 +250,9 @@ def test_calibration_names_what_is_off() -> None:
     bad = dataclasses.replace(good, fix_to_flowing=80.0)
     assert [each.name for each in calibration.compare(bad) if not each.agrees] == ["closed after the fix, s"]
     assert "**no**" in calibration_table(bad)
+    none = measurement(policy="none", failed_calls=190, dead_lettered=43)
+    assert [each.agrees for each in calibration.compare_without(none)] == [True, False]
+    assert "| no breaker: dead-lettered | 31 | 43 | +39 % | **no** |" in calibration_table(good, none)
     assert not calibration.compare(dataclasses.replace(good, fix_to_flowing=None))[2].agrees
 
 
