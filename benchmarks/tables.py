@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import calibration, limits, policies, scenarios
-from benchmarks.aims import Aim
-from benchmarks.cost import Incident
+from benchmarks.aims import Aim, incident_of
 from benchmarks.figures import Measurement
 from benchmarks.sweep import CASES, mean_of, rows_of
 
@@ -36,19 +35,6 @@ def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def seconds(value: float | None) -> str:
     """Seconds, or that it never happened."""
     return "never" if value is None else f"{value:,.0f} s"
-
-
-def incident_of(measured: Measurement) -> Incident:
-    """What a run in the lab used. The reference policy's AWS calls are Step Functions' own on AWS: no function runs."""
-    ours = policies.BY_NAME[measured.policy].kind == "breaker"
-    return Incident(
-        transitions=measured.states_entered,
-        steps=measured.function_calls if ours else 0,
-        failed_calls=measured.failed_calls + measured.failed_after_fix,
-        failed_call_seconds=0.1,
-        copied=measured.copied,
-        copied_by_breaker=ours,
-    )
 
 
 def _closed(measured: Measurement) -> str:
