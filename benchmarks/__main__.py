@@ -111,7 +111,7 @@ def _report(console: Console) -> None:
     by_run = {(each.scenario, each.policy): each for each in measured}
     aims = [*lab_aims(measured), *simulated_aims(rows or [])]
     parts = {
-        "calibration": calibration_table(by_run.get(("calibration", "reference"))),
+        "calibration": calibration_table(by_run.get(("calibration", "reference")), by_run.get(("ten-minutes", "none"))),
         "lab": lab_tables([each for each in measured if each.scenario != "calibration"]),
         "simulated": simulated_tables(rows),
         "aims": aims_table(aims),

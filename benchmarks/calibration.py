@@ -32,6 +32,14 @@ class Compared:
         return self.off is not None and abs(self.off) <= WITHIN
 
 
+def compare_without(measured: Measurement) -> list[Compared]:
+    """The figures that are known of the same outage without a breaker: they tell of the lab, not of a policy."""
+    return [
+        Compared("no breaker: failed calls", 182, measured.failed_calls + measured.failed_after_fix),
+        Compared("no breaker: dead-lettered", 31, measured.dead_lettered),
+    ]
+
+
 def compare(measured: Measurement) -> list[Compared]:
     """The figures that are known of the sample."""
     return [

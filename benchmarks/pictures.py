@@ -40,7 +40,7 @@ def draw_side_by_side(measured: Sequence[Measurement], path: Path = SIDE_BY_SIDE
             failures, queue, mapping = (axes[row][column] for row in range(3))
             title = f"{_COLUMNS[run.policy]}: {run.failed_calls + run.failed_after_fix} failed calls, "
             failures.set_title(
-                title + f"{run.dead_lettered} dead-lettered", loc="left", fontsize=10.5, fontweight="bold"
+                title + f"{run.dead_lettered} dead-lettered", loc="left", fontsize=9.5, fontweight="bold"
             )
             _draw_run(failures, queue, mapping, run)
             for axis in (failures, queue, mapping):
@@ -52,7 +52,7 @@ def draw_side_by_side(measured: Sequence[Measurement], path: Path = SIDE_BY_SIDE
         axes[0][0].set_ylabel("failed calls a minute", color=RED)
         axes[1][0].set_ylabel("messages")
         axes[1][0].legend(loc="upper left", frameon=False, fontsize=9)
-        axes[2][0].set_yticks([0], ["consumer"])
+        axes[2][0].set_yticks([0], ["consumer:\ngreen runs,\namber paused"], fontsize=8)
         save_picture(figure, path)
         plt.close(figure)
     return path

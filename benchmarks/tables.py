@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import calibration, limits, policies, scenarios
-from benchmarks.aims import Aim
-from benchmarks.cost import Incident
+from benchmarks.aims import Aim, incident_of
 from benchmarks.figures import Measurement
 from benchmarks.sweep import CASES, mean_of, rows_of
 
@@ -36,19 +35,6 @@ def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def seconds(value: float | None) -> str:
     """Seconds, or that it never happened."""
     return "never" if value is None else f"{value:,.0f} s"
-
-
-def incident_of(measured: Measurement) -> Incident:
-    """What a run in the lab used. The reference policy's AWS calls are Step Functions' own on AWS: no function runs."""
-    ours = policies.BY_NAME[measured.policy].kind == "breaker"
-    return Incident(
-        transitions=measured.states_entered,
-        steps=measured.function_calls if ours else 0,
-        failed_calls=measured.failed_calls + measured.failed_after_fix,
-        failed_call_seconds=0.1,
-        copied=measured.copied,
-        copied_by_breaker=ours,
-    )
 
 
 def _closed(measured: Measurement) -> str:
@@ -164,16 +150,17 @@ def aims_table(aims: Sequence[Aim]) -> str:
     return markdown(head, [[aim.text, aim.where, aim.found, f"**{aim.verdict}**"] for aim in aims])
 
 
-def calibration_table(measured: Measurement | None) -> str:
-    """The reference policy beside the sample."""
+def calibration_table(measured: Measurement | None, without: Measurement | None = None) -> str:
+    """The reference policy beside the sample, and the same outage without a breaker in both labs."""
     if measured is None:
         return "Not measured yet."
     rows = []
-    for each in calibration.compare(measured):
+    others = [] if without is None else calibration.compare_without(without)
+    for each in [*calibration.compare(measured), *others]:
         here = "never" if each.here is None else f"{each.here:,.0f}"
         off = "-" if each.off is None else f"{100 * each.off:+.0f} %"
         rows.append([each.name, f"{each.there:,.0f}", here, off, "yes" if each.agrees else "**no**"])
-    head = ["10 minutes of outage", "the sample's own machine", "the reference policy here", "off by", "within 10 %"]
+    head = ["10 minutes of outage", "the sample, in another lab", "the reference policy here", "off by", "within 10 %"]
     return markdown(head, rows) + f"\n\nLoad of the machine when it began: {measured.load:g}."
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from benchmarks import calibration, cost, limits, results, scenarios
-from benchmarks.aims import lab_aims, ratio_aim, simulated_aims
+from benchmarks.aims import incident_of, lab_aims, ratio_aim, simulated_aims
 from benchmarks.cost import Incident, breaker_states, reference_states
 from benchmarks.figures import Measurement, Task, counts_by_minute, peak_rate, tasks_of, thinned
 from benchmarks.options import RunOptions, parse_options
@@ -22,7 +22,6 @@ from benchmarks.tables import (
     PageNotWritten,
     aims_table,
     calibration_table,
-    incident_of,
     lab_tables,
     limits_table,
     put,
@@ -231,15 +230,15 @@ def test_ratio_aim_is_met_up_to_its_bound() -> None:
 
 def test_lab_aims_compare_with_the_reference_and_say_where_it_is_better() -> None:
     runs = [
-        measurement(policy="reference", failed_calls=60, failed_after_fix=10),
-        measurement(policy="ramp", failed_calls=30),
+        measurement(policy="reference", failed_calls=60, failed_after_fix=10, states_entered=25),
+        measurement(policy="ramp", failed_calls=30, states_entered=110),
         measurement(policy="fast-trip", failed_calls=7),
         measurement(scenario="low-traffic", policy="reference", dead_lettered=5),
         measurement(scenario="low-traffic", policy="ramp", dead_lettered=2),
     ]
     by_text = {aim.text: aim for aim in lab_aims(runs)}
     verdicts = [aim.verdict for aim in by_text.values()]
-    assert verdicts == ["not met", "met", "not met"]
+    assert verdicts == ["not met", "met", "not met", "not met"]
     assert "low-traffic: 2 dead-lettered" in aims_table(list(by_text.values()))
     assert all(aim.met is None for aim in lab_aims([]))
 
@@ -250,6 +249,9 @@ def test_calibration_names_what_is_off() -> None:
     bad = dataclasses.replace(good, fix_to_flowing=80.0)
     assert [each.name for each in calibration.compare(bad) if not each.agrees] == ["closed after the fix, s"]
     assert "**no**" in calibration_table(bad)
+    none = measurement(policy="none", failed_calls=190, dead_lettered=43)
+    assert [each.agrees for each in calibration.compare_without(none)] == [True, False]
+    assert "| no breaker: dead-lettered | 31 | 43 | +39 % | **no** |" in calibration_table(good, none)
     assert not calibration.compare(dataclasses.replace(good, fix_to_flowing=None))[2].agrees
 
 
