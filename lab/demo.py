@@ -24,7 +24,7 @@ from lab.timeline import timeline_for
 
 PICTURE, PAGE = LAB_DIR / "outage.png", LAB_DIR / "report.html"
 # How long after the fix it may take: the longest pause between probes, a probe, the backlog itself, and the watch.
-_RECOVERY_LIMIT = 1200.0
+_RECOVERY_LIMIT = 2400.0
 # Re-jittered messages come back over this time, by the template's default.
 _REJITTER_SECONDS = 300.0
 

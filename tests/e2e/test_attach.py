@@ -90,7 +90,7 @@ def test_pipeline_attached_with_two_parameters_loses_nothing_in_an_outage(attach
     assert set(lab.stack.resources) & _EXAMPLE == set()
 
     lab.start_alarm(delay_seconds=20)
-    result = lab.run_outage(OutagePlan(healthy=10, outage=130, after=0))
+    result = lab.run_outage(OutagePlan(healthy=10, outage=130, recovery_limit=3000, after=0))
     lab.stop_alarm()
 
     assert result.broken_promises() == []

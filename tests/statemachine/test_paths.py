@@ -910,7 +910,9 @@ def test_every_change_is_one_log_line_one_metric_and_one_event() -> None:
             if "_aws" in line
             for metric in line["_aws"]["CloudWatchMetrics"][0]["Metrics"]
         ]
-        assert metrics == ["CircuitOpened", "Probed", "Probed", "CircuitHalfOpen", "CircuitClosed"]
+        of_changes = [name for name in metrics if name != "CircuitState"]
+        assert of_changes == ["CircuitOpened", "Probed", "Probed", "CircuitHalfOpen", "CircuitClosed"]
+        assert len(metrics) - len(of_changes) == len({"OPEN", "HALF_OPEN", "CLOSED"})
         numbers = [detail["sequence"] for detail in world.announcements()]
         assert numbers == sorted(set(numbers))
         for before, after in zip(world.announcements(), world.announcements()[1:], strict=False):

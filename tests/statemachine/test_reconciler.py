@@ -51,7 +51,7 @@ def settled(world: World, *, within: float) -> None:
     ],
 )
 def test_execution_stopped_anywhere_is_resumed_within_two_periods_and_finished(state: str, visit: int) -> None:
-    with reconciled(Recovery="REJITTER" if state == "RejitterBacklog" else "RAMP") as world:
+    with reconciled(Recovery="REJITTER" if state == "RejitterBacklog" else "RAMP", RampConcurrency="2,10") as world:
         world.send(4)
         world.target.behaviour = after_failures(2)
         if state == "ReopenCircuit":

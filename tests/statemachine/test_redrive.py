@@ -64,7 +64,7 @@ def test_redrive_that_is_not_asked_for_is_not_visited() -> None:
     with dead_lettering(3, Redrive=False) as world:
         ended = world.run()
         summary = closed(world, ended)
-        assert not {"redrive", "redriven", "dead_lettered"} & set(summary)
+        assert (summary["redrive"], summary["redriven"]) == (None, 0)
         assert ended.count("RedriveDeadLetters") == 0
         assert len(world.dead_lettered()) == 3
 
@@ -73,7 +73,7 @@ def test_redrive_of_a_queue_that_was_not_empty_is_left_to_people() -> None:
     with dead_lettering(3, before=2) as world:
         summary = closed(world, world.run())
         assert summary["redrive"].startswith("no: 2 messages were in the dead-letter queue before the errors began at ")
-        assert "redriven" not in summary
+        assert summary["redriven"] == 0
         assert len(world.dead_lettered()) == 3
 
 
