@@ -8,16 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-# https://aws.amazon.com/step-functions/pricing/
-PER_TRANSITION = 25.00 / 1e6
-# https://aws.amazon.com/lambda/pricing/, x86
-PER_CALL = 0.20 / 1e6
-PER_GB_SECOND = 0.0000166667
-# https://aws.amazon.com/sqs/pricing/, a standard queue
-PER_QUEUE_REQUEST = 0.40 / 1e6
-# https://aws.amazon.com/dynamodb/pricing/on-demand/
-PER_WRITE = 0.625 / 1e6
-PER_READ = 0.125 / 1e6
+from benchmarks.prices import GIGABYTE_SECOND, INVOCATION, READ_UNIT, SQS_REQUEST, TRANSITION, WRITE_UNIT
 
 # The template's memory, in GB. The sample's functions have 128 MB.
 STEP_GB, REFERENCE_GB, TARGET_GB = 0.25, 0.125, 0.25
@@ -55,13 +46,13 @@ class Incident:
     def parts(self) -> dict[str, float]:
         """Dollars by what they are for."""
         requests = self.steps * QUEUE_REQUESTS_OF_A_STEP
-        table = self.steps * (WRITES_OF_A_STEP * PER_WRITE + READS_OF_A_STEP * PER_READ)
+        table = self.steps * (WRITES_OF_A_STEP * WRITE_UNIT + READS_OF_A_STEP * READ_UNIT)
         return {
-            "transitions": self.transitions * PER_TRANSITION,
-            "steps": self.steps * (PER_CALL + STEP_SECONDS * STEP_GB * PER_GB_SECOND)
+            "transitions": self.transitions * TRANSITION,
+            "steps": self.steps * (INVOCATION + STEP_SECONDS * STEP_GB * GIGABYTE_SECOND)
             + table
-            + requests * PER_QUEUE_REQUEST,
-            "failed calls": self.failed_calls * (PER_CALL + self.failed_call_seconds * TARGET_GB * PER_GB_SECOND),
+            + requests * SQS_REQUEST,
+            "failed calls": self.failed_calls * (INVOCATION + self.failed_call_seconds * TARGET_GB * GIGABYTE_SECOND),
             "re-jitter": self._rejitter(),
         }
 
@@ -73,9 +64,9 @@ class Incident:
     def _rejitter(self) -> float:
         """Receive and delete come in batches of ten; the sample sends message by message, the breaker in batches."""
         if self.copied_by_breaker:
-            return self.copied * 3 / _BATCH * PER_QUEUE_REQUEST
-        functions = self.copied / _BATCH * (PER_CALL + 0.1 * REFERENCE_GB * PER_GB_SECOND)
-        return self.copied * (1 + 2 / _BATCH) * PER_QUEUE_REQUEST + functions
+            return self.copied * 3 / _BATCH * SQS_REQUEST
+        functions = self.copied / _BATCH * (INVOCATION + 0.1 * REFERENCE_GB * GIGABYTE_SECOND)
+        return self.copied * (1 + 2 / _BATCH) * SQS_REQUEST + functions
 
 
 # States that a simulated incident enters, and the functions among them. A test walks the state machine's file.

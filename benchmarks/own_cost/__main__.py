@@ -15,7 +15,6 @@ from tests import conftest as _conftest  # noqa: F401  # isort: skip
 
 from benchmarks.own_cost.cold_starts import CannotCompare, measure
 from benchmarks.own_cost.figures import (
-    ALARM_METRIC_MONTH,
     Usage,
     cold_start_table,
     counted,
@@ -24,6 +23,7 @@ from benchmarks.own_cost.figures import (
 )
 from benchmarks.own_cost.incidents import incident, quiet_look
 from benchmarks.own_cost.package import FUNCTIONS, lay_out_package, zipped_bytes
+from benchmarks.prices import ALARM_METRIC_MONTH
 
 # A step's time, most of which is waiting for AWS's answers; a probe also waits for the target. The memory is as
 # in template.yaml.

@@ -1,9 +1,11 @@
-"""Medians, ratios, tables and prices. Pure."""
+"""Medians, ratios, tables and money. Pure."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
+
+from benchmarks.prices import EVENT, GIGABYTE_SECOND, INVOCATION, READ_UNIT, SQS_REQUEST, TRANSITION, WRITE_UNIT
 
 
 @dataclass(frozen=True)
@@ -88,18 +90,6 @@ def counted(calls: Iterable[str]) -> str:
     return ", ".join(f"{number} {call}" if number > 1 else call for call, number in Counter(calls).items())
 
 
-# US dollars, us-east-1, list prices without the free tiers:
-# https://aws.amazon.com/step-functions/pricing/ https://aws.amazon.com/lambda/pricing/ https://aws.amazon.com/sqs/pricing/
-# https://aws.amazon.com/dynamodb/pricing/on-demand/ https://aws.amazon.com/eventbridge/pricing/
-# https://aws.amazon.com/cloudwatch/pricing/
-TRANSITION = 25 / 1e6
-INVOCATION = 0.20 / 1e6
-GIGABYTE_SECOND = 0.0000166667
-SQS_REQUEST = 0.40 / 1e6
-WRITE_UNIT = 0.625 / 1e6
-READ_UNIT = 0.125 / 1e6
-EVENT = 1.00 / 1e6
-ALARM_METRIC_MONTH = 0.10
 # What a call of the table costs in units, for items of at most 1 KB written and 4 KB read. A transaction counts twice,
 # for each of its two items.
 _UNITS = {
