@@ -547,7 +547,7 @@ def new_world(**build: Any) -> Iterator[World]:
         # Nothing here asks AWS by the library `requests`, and preparing for it takes as long as a test.
         stack.enter_context(unittest.mock.patch.object(models, "RESPONSES_METHODS", []))
         stack.enter_context(mock_aws(config={"lambda": {"use_docker": False}}))
-        for owner, name, replacement in [*patches, *_lasting_clients()]:
+        for owner, name, replacement in [*patches, *_clients_as_made()]:
             stack.enter_context(unittest.mock.patch.object(owner, name, replacement))
         try:
             world.build(**build)
@@ -555,7 +555,7 @@ def new_world(**build: Any) -> Iterator[World]:
             for detail in announced:
                 check_announcement(detail)
         finally:
-            for patch in world.refusals:
+            for patch in reversed(world.refusals):
                 patch.stop()
 
 
@@ -570,6 +570,20 @@ def _lasting_clients() -> list[tuple[Any, str, Any]]:
     return [
         (clients, name, cache(make.__wrapped__)) for name, make in vars(clients).items() if hasattr(make, "cache_clear")
     ]
+
+
+def _clients_as_made() -> list[tuple[Any, str, Any]]:
+    """Return the lasting clients without what earlier tests left on them.
+
+    pytest's `monkeypatch` undoes a change of a client's stand-in by giving it the method as an attribute of its own.
+    What a later test sets on the client behind it would then not be seen.
+    """
+    lasting = _lasting_clients()
+    for _, _, make in lasting:
+        if isinstance(client := make(), clients._Client):
+            for left in vars(client).keys() - {"_made"}:
+                delattr(client, left)
+    return lasting
 
 
 @contextmanager
