@@ -40,6 +40,9 @@ THROTTLES = {
 SERVICE_ERRORS = {"lambda": "ServiceException"}
 
 
+KILLED_AFTER = "killed after"
+
+
 class Killed(BaseException):
     """The function's process is gone. No handler can catch it."""
 
@@ -81,17 +84,25 @@ class Fault:
 
     Attributes
     ----------
-    kind
-        throttle, service error, denied, timeout, killed before, killed after, stopped.
+    kinds
+        throttle, service error, denied, timeout, killed before, killed after, stopped. Each happens once, one at each
+        time the call is made.
     lasts
-        Seconds from its first time on in which it happens again.
+        Seconds from its first time on in which the only kind happens again.
+    fired
+        The kinds that have happened.
     """
 
-    kind: str
+    kinds: tuple[str, ...]
     call: Call
     lasts: float = 0.0
-    fired: int = 0
+    fired: list[str] = field(default_factory=list)
     until: float = field(default=0.0)
+
+    @property
+    def left(self) -> tuple[str, ...]:
+        """The kinds that have not happened."""
+        return tuple(kind for kind in self.kinds if kind not in self.fired)
 
 
 class Calls:
@@ -139,31 +150,30 @@ class Calls:
         numbers = self._local.numbers
         numbers[operation] = numbers.get(operation, 0) + 1
         call = Call(step, service, operation, numbers[operation])
-        self._local.call = call
         self.made.append(Made(call, self._local.parameters))
-        return self._happen(call) if self._is_hit(call, "killed after") is False else None
+        kind = self._next(call)
+        self._local.call = call if kind == KILLED_AFTER else None
+        return self._happen(call, kind) if kind is not None and kind != KILLED_AFTER else None
 
     def after(self, **_: Any) -> None:
         """Let the fault happen that comes after the call had its effect."""
-        call = getattr(self._local, "call", None)
-        if call is not None and self._is_hit(call, "killed after"):
-            self._fire()
+        if getattr(self._local, "call", None) is not None:
+            self._local.call = None
+            self._fire(KILLED_AFTER)
             raise Killed
 
-    def _is_hit(self, call: Call, only: str) -> bool:
+    def _next(self, call: Call) -> str | None:
+        """Return what happens to a call that is made now."""
         fault = self._fault
-        if fault is None or fault.call != call or (fault.kind == only) is False:
-            return False
-        return fault.fired == 0 or self._world.clock.elapsed() < fault.until
+        if fault is None or fault.call != call:
+            return None
+        if fault.fired and self._world.clock.elapsed() < fault.until:
+            return fault.fired[-1]
+        return next(iter(fault.left), None)
 
-    def _happen(self, call: Call) -> Any:
-        fault = self._fault
-        if fault is None or fault.call != call or fault.kind == "killed after":
-            return None
-        if fault.fired and self._world.clock.elapsed() >= fault.until:
-            return None
-        self._fire()
-        match fault.kind:
+    def _happen(self, call: Call, kind: str) -> Any:
+        self._fire(kind)
+        match kind:
             case "throttle":
                 return _refusal(THROTTLES[call.service], 400)
             case "service error":
@@ -178,11 +188,12 @@ class Calls:
                 self._stop()
         return None
 
-    def _fire(self) -> None:
+    def _fire(self, kind: str) -> None:
         assert self._fault is not None
         if not self._fault.fired:
             self._fault.until = self._world.clock.elapsed() + self._fault.lasts
-        self._fault.fired += 1
+        if kind not in self._fault.fired:
+            self._fault.fired.append(kind)
 
     def _stop(self) -> None:
         """Stop the execution while its step runs. The step itself goes on, as on AWS."""

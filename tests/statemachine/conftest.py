@@ -4,7 +4,7 @@ from typing import Any
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Print a line for each step: cells, how many fired, how they ended."""
+    """Print a line for each step: faults, in how many runs, how they ended."""
     reports = [report for reports in terminalreporter.stats.values() for report in reports]
     rows = [
         value
@@ -16,9 +16,9 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     if not rows:
         return
     terminalreporter.section("fault matrix")
-    terminalreporter.write_line(f"{'step':<20} {'scenario':<11} {'cells':>6} {'fired':>6}  outcomes")
-    for step, scenario, cells, fired, outcomes in sorted(rows):
+    terminalreporter.write_line(f"{'step':<20} {'scenario':<16} {'faults':>6} {'runs':>6}  outcomes")
+    for step, scenario, runs, outcomes in sorted(rows):
         ended = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items()))
-        terminalreporter.write_line(f"{step:<20} {scenario:<11} {cells:>6} {fired:>6}  {ended}")
-    cells, fired = sum(row[2] for row in rows), sum(row[3] for row in rows)
-    terminalreporter.write_line(f"{'all':<20} {'':<11} {cells:>6} {fired:>6}")
+        terminalreporter.write_line(f"{step:<20} {scenario:<16} {sum(outcomes.values()):>6} {runs:>6}  {ended}")
+    faults, runs = sum(sum(row[3].values()) for row in rows), sum(row[2] for row in rows)
+    terminalreporter.write_line(f"{'all':<20} {'':<16} {faults:>6} {runs:>6}")

@@ -25,6 +25,7 @@ from botocore.signers import RequestSigner
 from moto.awslambda.models import EventSourceMapping, LambdaBackend
 from moto.awslambda.utils import get_backend
 from moto.awslambda_simple.models import LambdaSimpleBackend
+from moto.core import responses
 from moto.core.exceptions import JsonRESTError
 from moto.core.serialize import ResponseSerializer
 from moto.dynamodb.responses import DynamoHandler
@@ -43,6 +44,7 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.state_task_la
 from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function import WaitFunction
 from moto.stepfunctions.parser.asl.eval.environment import Environment
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
+from moto.stepfunctions.parser.asl.utils import json_path
 from moto.stepfunctions.parser.backend.execution import BaseExecutionWorkerCommunication
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 from simulated_clock import SimulatedClock
@@ -460,6 +462,9 @@ def put_right(cloud: EmulatedCloud) -> Iterator[None]:
         (lambda_calls, "boto_client_for", _cached_client_for(lambda_calls.boto_client_for)),
         # moto parses the definition at every start, which takes longer than a path; what it parses to keeps no state.
         (AmazonStateLanguageParser, "parse", staticmethod(_parse_once)),
+        # It parses each JSONPath each time, and lists a service's operations for each call.
+        (json_path, "parse", _parse_path_once),
+        (responses, "method_names_from_class", _operations_once),
         (ExecutionWorker, "start", start_as_actor),
         (BaseExecutionWorkerCommunication, "terminated", terminated_as_actor),
         (Environment, "set_stop", stop_and_wake),
@@ -473,6 +478,8 @@ def put_right(cloud: EmulatedCloud) -> Iterator[None]:
 
 
 _parse_once = functools.cache(AmazonStateLanguageParser.parse)
+_parse_path_once = functools.cache(json_path.parse)
+_operations_once = functools.cache(responses.method_names_from_class)
 _sanitized_once = functools.cache(useragent.sanitize_user_agent_string_component)
 
 

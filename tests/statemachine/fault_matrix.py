@@ -1,6 +1,6 @@
 """Every AWS call of every step, made to fail in every way, and what became of the circuit.
 
-The cells are not written down: a clean run of each scenario shows which calls each step makes. A step is tried in the
+The faults are not written down: a clean run of each scenario shows which calls each step makes. A step is tried in the
 first scenario that reaches it.
 """
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from calls import Call, Calls, Fault, Made, hooked
+from calls import KILLED_AFTER, Call, Calls, Fault, Made, hooked
 from harness import CIRCUIT, TARGET, World, after_failures, build_world, client, failing, healthy
 from machine_checks import tasks_of
 
@@ -19,16 +19,13 @@ import schedule_next_probe
 RECONCILER = "ReconcileCircuits"
 RECONCILER_SECONDS = 300
 OWN_CONCURRENCY = 7
+# What passes: the machine tries the step again, and the next kind meets the same call.
+PASSING = ("throttle", "service error", "timeout", "killed before", KILLED_AFTER)
 # A refusal outlasts the machine's retries, 993 s, so that the step fails for good; it is mended after that.
-_KINDS: Mapping[str, float] = {
-    "throttle": 0,
-    "service error": 0,
-    "denied": 1000,
-    "timeout": 0,
-    "killed before": 0,
-    "killed after": 0,
-}
-KINDS = (*_KINDS, "stopped")
+LASTING = "denied"
+_LASTS_SECONDS = 1000
+STOPPED = "stopped"
+KINDS = (*PASSING, LASTING, STOPPED)
 # Short metric periods save hundreds of looks at a recovery, and change no call.
 _QUICK = {"FirstProbeSeconds": 10, "MaxProbeIntervalSeconds": 60, "MetricPeriodSeconds": 10, "MetricDelaySeconds": 5}
 # Long after every fault is over.
@@ -223,13 +220,17 @@ def _clean_run(scenario: Scenario) -> tuple[Made, ...]:
         return tuple(calls.made)
 
 
-def cells_of(calls: list[Call], step: str) -> Iterator[Fault]:
-    """Return a fault of each kind for each call, and a stop of the execution within the step."""
+def faults_of(calls: list[Call], step: str) -> Iterator[Fault]:
+    """Return every kind of fault for each call, and a stop of the execution within the step.
+
+    The kinds that pass come in one run, one after another. One that did not happen there, because the step goes on
+    without the call's answer, has to be tried alone.
+    """
     for call in calls:
-        for kind, lasts in _KINDS.items():
-            yield Fault(kind, call, lasts)
+        yield Fault(PASSING, call)
+        yield Fault((LASTING,), call, _LASTS_SECONDS)
     if calls and step != RECONCILER:
-        yield Fault("stopped", calls[-1])
+        yield Fault((STOPPED,), calls[-1])
 
 
-__all__ = ["TARGET", "Ending", "Scenario", "cells_of", "ending", "incident", "recorded", "steps_of"]
+__all__ = ["TARGET", "Ending", "Scenario", "ending", "faults_of", "incident", "recorded", "steps_of"]
