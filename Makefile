@@ -51,11 +51,12 @@ simulate: $(READY) ## An outage of your pipeline, simulated, with a recommendati
 	@$(BIN)/python -m simulator run $(foreach name,$(SIMULATED),$(if $($(name)),$(call option,$(name)))) \
 	  $(foreach pair,$(SET),--set $(call quoted,$(pair)))
 
-# The state machine's tests without coverage, which would double their time; the functions' own tests cover the code.
-# The lab's tests wait most of the time, so two files of them run at once.
+# Coverage of functions/ doubles the time that tests take, so it is measured where it matters. The lab's tests wait half of the
+# time, so two files of them run at once.
+UNMEASURED := tests/statemachine tests/simulator tests/benchmarks tests/publish tests/lab
 test: lint ## All checks and tests, with several outages in the lab.
-	@$(BIN)/python -m pytest -m "not e2e" --ignore tests/statemachine --numprocesses 2 --dist worksteal --cov --cov-report=term
-	@$(BIN)/python -m pytest tests/statemachine --numprocesses 2 --dist worksteal
+	@$(BIN)/python -m pytest -m "not e2e" $(UNMEASURED:%=--ignore %) --numprocesses 2 --dist worksteal --cov --cov-report=term
+	@$(BIN)/python -m pytest $(UNMEASURED) --numprocesses 2 --dist worksteal
 	@$(BIN)/python -m pytest tests/e2e --numprocesses 2 --dist loadfile
 
 mutants: $(READY) ## One-line changes of the code, each of which must turn a promise's test red. Takes about 4 minutes.
