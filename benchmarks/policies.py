@@ -17,8 +17,6 @@ class Policy:
         Of the breaker's stack.
     asks
         True where an event asks for the circuit to be opened as soon as a call has failed.
-    to_the_end
-        False where a run ends when the backlog is drained: the ramp is the same as that of another policy.
     """
 
     name: str
@@ -26,7 +24,6 @@ class Policy:
     kind: str
     parameters: dict[str, str] = field(default_factory=dict)
     asks: bool = False
-    to_the_end: bool = True
 
 
 POLICIES = (
@@ -40,8 +37,8 @@ POLICIES = (
         "this breaker, RAMP, MinimumInvocations 2",
         "breaker",
         {"Recovery": "RAMP", "MinimumInvocations": "2"},
-        to_the_end=False,
     ),
-    Policy("fast-trip", "this breaker, RAMP, fast trip", "breaker", {"Recovery": "RAMP"}, asks=True, to_the_end=False),
+    Policy("redrive", "this breaker, RAMP, redrive", "breaker", {"Recovery": "RAMP", "Redrive": "true"}),
+    Policy("fast-trip", "this breaker, RAMP, fast trip", "breaker", {"Recovery": "RAMP"}, asks=True),
 )
 BY_NAME = {policy.name: policy for policy in POLICIES}
