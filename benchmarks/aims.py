@@ -68,7 +68,8 @@ def lab_aims(measured: Sequence[Measurement]) -> list[Aim]:
         )
     )
     aims.append(_nothing_lost(by_run))
-    aims.append(_nothing_left(by_run))
+    aims.append(_nothing_left(by_run, "redrive", "`Redrive`"))
+    aims.append(_nothing_left(by_run, "redrive-minimum-3", "`Redrive` and `MinimumInvocations` 3"))
     return aims
 
 
@@ -99,11 +100,11 @@ def _nothing_lost(by_run: dict[tuple[str, str], Measurement]) -> Aim:
     )
 
 
-def _nothing_left(by_run: dict[tuple[str, str], Measurement]) -> Aim:
+def _nothing_left(by_run: dict[tuple[str, str], Measurement], policy: str, settings: str) -> Aim:
     return _none_of(
         by_run,
-        "nothing left in the dead-letter queue, lost or stuck where the reference has any, with `Redrive`",
-        "redrive",
+        f"nothing left in the dead-letter queue, lost or stuck where the reference has any, with {settings}",
+        policy,
         lambda measured: measured.left_dead_lettered,
         "left in the dead-letter queue",
     )

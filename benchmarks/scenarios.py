@@ -112,7 +112,7 @@ SCENARIOS = (
         visibility=90,
         max_receives=3,
         limit=1500.0,
-        policies=("none", "reference", "ramp", "minimum-2", "redrive"),
+        policies=("none", "reference", "ramp", "redrive", "redrive-minimum-3"),
         core=True,
     ),
     Scenario(
