@@ -113,7 +113,7 @@ def _nothing_left(by_run: dict[tuple[str, str], Measurement], policy: str, setti
 def _none_of(
     by_run: dict[tuple[str, str], Measurement], text: str, policy: str, count: Callable[[Measurement], int], said: str
 ) -> Aim:
-    """An aim that we have none of what is counted, and nothing lost or stuck, in any scenario where the reference has."""
+    """An aim that none of what is counted is there, and nothing lost or stuck, wherever the reference has any."""
     worse, compared = [], 0
     for (scenario, whose), theirs in by_run.items():
         ours = by_run.get((scenario, policy))

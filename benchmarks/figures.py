@@ -25,8 +25,8 @@ class Measurement:
     Attributes
     ----------
     dead_lettered, left_dead_lettered
-        Messages that came to the dead-letter queue at all, and those that are in it at the end: a redrive moves some back.
-        Both count messages that were processed all the same, by a call that ended too late.
+        Messages that came to the dead-letter queue at all, and those that are in it at the end: a redrive moves some
+        back. Both count messages that were processed all the same, by a call that ended too late.
     failed_calls, failed_after_fix
         Failed calls of the target from the break to the fix, probes included, and after the fix.
     receives_burnt, most_receives

@@ -1,7 +1,7 @@
 """Is five a good default for ``MinimumInvocations``? ``python -m benchmarks.minimum`` prints the two tables.
 
 A lower minimum sees an outage of a slow queue sooner, and takes messages that nobody can process for one. So both are
-tried: ten minutes of outage in the simulator, and a healthy target with poison messages before the template's own alarm.
+tried: ten minutes of outage in the simulator, and a healthy target with poison messages before the template's alarm.
 """
 
 from __future__ import annotations

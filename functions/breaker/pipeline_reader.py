@@ -1,8 +1,8 @@
 """Reads a pipeline for `breaker.findings`, with boto3 clients passed in.
 
 What a circuit needs is read by `breaker.pipeline_parts`. This turns it into facts, and looks at what stands around it:
-the reserved concurrency, the dead-letter queue and the function's calls. Whoever asks may lack the permission for these; the rest is read
-anyway.
+the reserved concurrency, the dead-letter queue, the function's calls. Whoever asks may lack the permission for these;
+the rest is read anyway.
 """
 
 from collections.abc import Mapping
@@ -140,7 +140,9 @@ def read_calls_last_day(client: "CloudWatchClient", function_arn: str) -> int | 
             Statistics=["Sum"],
         )
     except ClientError as error:
-        return _unread(error, "TargetFunction", "the function's calls of the last day", "cloudwatch:GetMetricStatistics")
+        return _unread(
+            error, "TargetFunction", "the function's calls of the last day", "cloudwatch:GetMetricStatistics"
+        )
     return round(sum(point["Sum"] for point in answer["Datapoints"]))
 
 
