@@ -62,7 +62,7 @@ def test_floor_is_the_rest_of_the_minute_the_delay_and_the_change() -> None:
     assert rest_of_minute(0.0, Trouble(healthy=300.0)) == 60.0
     assert rest_of_minute(35.0, Trouble(healthy=310.0)) == 15.0
     floor, ours, theirs = shares(Pipeline(rate=2.0, max_concurrency=2, batch_size=3), phases=(30.0, 90.0))
-    # Half the minute, 90 s of delay, 15 s for the mapping, and the steps. Half a bad minute is not enough for the alarm.
+    # Half the minute, 90 s of delay, 15 s for the mapping, and the steps. Half a bad minute does not trip.
     assert floor.paused_after == pytest.approx(30 + 90 + 15, abs=5)
     assert ours.paused_after == pytest.approx(floor.paused_after + 60, abs=5)
     assert floor.failed_calls < ours.failed_calls < theirs.failed_calls
