@@ -14,6 +14,8 @@ what came of it, and how far it can be trusted.
 ``results``          Measurements in files: each is kept as soon as it is there.
 ``calibration``      The reference policy against figures that were measured of the sample's own state machine.
 ``sweep``            Many outages, drawn from a seed, in the simulator.
+``minimum``          What ``MinimumInvocations`` should be: slow queues against poison messages, simulated.
+``floor``            How few calls can fail where CloudWatch has to see the outage first, simulated.
 ``cost``             What an incident costs on AWS at list price. Pure.
 ``limits``           What no single machine shows, computed from constants and quotas. Pure.
 ``aims``             What was to be reached, as ratios to the reference, and whether it was. Pure.

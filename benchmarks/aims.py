@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,6 +68,8 @@ def lab_aims(measured: Sequence[Measurement]) -> list[Aim]:
         )
     )
     aims.append(_nothing_lost(by_run))
+    aims.append(_nothing_left(by_run, "redrive", "`Redrive`"))
+    aims.append(_nothing_left(by_run, "redrive-minimum-3", "`Redrive` and `MinimumInvocations` 3"))
     return aims
 
 
@@ -89,18 +91,40 @@ def _all_failed(measurement: Measurement) -> int:
 
 
 def _nothing_lost(by_run: dict[tuple[str, str], Measurement]) -> Aim:
-    text = "nothing dead-lettered, lost or stuck where the reference has any"
-    worse = []
-    compared = 0
-    for (scenario, policy), theirs in by_run.items():
-        if policy != "reference" or not (theirs.dead_lettered or theirs.lost or theirs.stuck):
-            continue
-        ours = by_run.get((scenario, "ramp"))
-        if ours is None:
+    return _none_of(
+        by_run,
+        "nothing dead-lettered, lost or stuck where the reference has any, with the template's defaults",
+        "ramp",
+        lambda measured: measured.dead_lettered,
+        "dead-lettered",
+    )
+
+
+def _nothing_left(by_run: dict[tuple[str, str], Measurement], policy: str, settings: str) -> Aim:
+    return _none_of(
+        by_run,
+        f"nothing left in the dead-letter queue, lost or stuck where the reference has any, with {settings}",
+        policy,
+        lambda measured: measured.left_dead_lettered,
+        "left in the dead-letter queue",
+    )
+
+
+def _none_of(
+    by_run: dict[tuple[str, str], Measurement], text: str, policy: str, count: Callable[[Measurement], int], said: str
+) -> Aim:
+    """An aim that none of what is counted is there, and nothing lost or stuck, wherever the reference has any."""
+    worse, compared = [], 0
+    for (scenario, whose), theirs in by_run.items():
+        ours = by_run.get((scenario, policy))
+        if whose != "reference" or ours is None or not (count(theirs) or theirs.lost or theirs.stuck):
             continue
         compared += 1
-        if ours.dead_lettered or ours.lost or ours.stuck:
-            worse.append(f"{scenario}: {ours.dead_lettered} dead-lettered{', stuck' if ours.stuck else ''}")
+        found = [f"{count(ours)} {said}, the reference {count(theirs)}"] if count(ours) else []
+        found += [f"{ours.lost} lost"] if ours.lost else []
+        found += ["stuck"] if ours.stuck else []
+        if found:
+            worse.append(f"{scenario}: {', '.join(found)}")
     if not compared:
         return Aim("lab", text, "-", None)
     return Aim("lab", text, "; ".join(worse) or f"none in {compared} scenarios", not worse)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,9 @@ class Measurement:
 
     Attributes
     ----------
+    dead_lettered, left_dead_lettered
+        Messages that came to the dead-letter queue at all, and those that are in it at the end: a redrive moves some
+        back. Both count messages that were processed all the same, by a call that ended too late.
     failed_calls, failed_after_fix
         Failed calls of the target from the break to the fix, probes included, and after the fix.
     receives_burnt, most_receives
@@ -54,6 +58,7 @@ class Measurement:
     processed: int
     waiting: int
     dead_lettered: int
+    left_dead_lettered: int
     lost: int
     duplicated: int
     failed_calls: int
@@ -114,6 +119,22 @@ def peak_rate(samples: Sequence[tuple[float, int]], since: float) -> float:
         if at - after[first][0] > 0:
             best = max(best, (count - after[first][1]) / max(_PEAK_SECONDS, at - after[first][0]))
     return best
+
+
+def dead_lettered(depths: Sequence[int], outputs: Iterable[str | None]) -> int:
+    """How many messages came to the dead-letter queue, one that came twice counted twice.
+
+    Parameters
+    ----------
+    depths
+        How many it held, sample by sample.
+    outputs
+        What the breaker's executions have returned. An incident's report says how many were moved back.
+    """
+    reports = [json.loads(output) for output in outputs if output]
+    moved_back = sum(report.get("redriven", 0) for report in reports if isinstance(report, dict))
+    # Where a run has ended in the middle of a redrive, there is no report yet.
+    return max(depths[-1] + moved_back, max(depths))
 
 
 def counts_by_minute(events: Iterable[tuple[float, float]], until: float) -> list[int]:

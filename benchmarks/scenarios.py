@@ -44,7 +44,7 @@ class Scenario:
     poison
         Messages that the target can never process, sent one after another at the break.
     limit
-        How long after the fix the run is ended in any case.
+        How long after the fix the run is ended in any case. Else it ends when the incident has.
     scale
         How many times faster than AWS it is run. Ten where times count; twenty where it is counts that matter.
     parameters
@@ -111,8 +111,8 @@ SCENARIOS = (
         rate=0.05,
         visibility=90,
         max_receives=3,
-        limit=600.0,
-        policies=("none", "reference", "ramp", "minimum-2"),
+        limit=1500.0,
+        policies=("none", "reference", "ramp", "redrive", "redrive-minimum-3"),
         core=True,
     ),
     Scenario(
@@ -120,12 +120,12 @@ SCENARIOS = (
         "10 minutes of outage, nothing is sent from its second minute to its end, dead-lettered after 3 receives",
         (Trouble(10 * _MINUTE),),
         sends_for=_MINUTE,
-        policies=("reference", "ramp"),
+        policies=("reference", "ramp", "redrive"),
         core=True,
         max_receives=3,
         scale=20,
         visibility=60,
-        limit=600.0,
+        limit=1500.0,
     ),
     Scenario(
         "poison",
@@ -147,6 +147,7 @@ SCENARIOS = (
         scale=20,
         visibility=60,
         parameters={"FailedMessagesPercent": "40"},
+        limit=1500.0,
         # Without a breaker it is the same as with the reference policy, which does not open.
         policies=("reference", "ramp"),
         core=True,

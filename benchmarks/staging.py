@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.figures import Measurement, Task, counts_by_minute, peak_rate, tasks_of, thinned
+from benchmarks.figures import Measurement, Task, counts_by_minute, dead_lettered, peak_rate, tasks_of, thinned
 from benchmarks.policies import Policy
 from benchmarks.reference_lab import ReferenceLab
 from benchmarks.scenarios import Scenario, Trouble
@@ -38,7 +38,7 @@ def measure(
     build_dir: Path | None = None,
     on_change: Callable[[str], None] | None = None,
 ) -> Measurement:
-    """Run a scenario under a policy, in an emulated cloud of its own. Takes one to four minutes."""
+    """Run a scenario under a policy, in an emulated cloud of its own. Takes one to five minutes."""
     load = os.getloadavg()[0]
     kind = ReferenceLab if policy.kind == "reference" else Lab
     with kind(scale=scenario.scale, mapping_change_seconds=scenario.mapping_change_seconds, build_dir=build_dir) as lab:
@@ -118,8 +118,7 @@ class StagedOutage(Outage):
                 self._begin(trouble)
             fixed = self._let_work()
             drained = self._until_drained(fixed)
-            watched = drained is not None and self._policy.to_the_end
-            closed = self._until_closed(fixed) if watched else None
+            closed = self._until_closed(fixed) if drained is not None else None
             self._for(self.plan.after if closed is not None else 0)
             self.stream.stop()
             self._last_orders()
@@ -225,7 +224,8 @@ def _measurement(staged: StagedOutage, result: OutageResult, load: float) -> Mea
         sent=account.sent,
         processed=len(account.processed),
         waiting=len(account.waiting),
-        dead_lettered=len(account.dead_lettered),
+        dead_lettered=dead_lettered([s.dead_lettered for s in result.samples], [e.output for e in result.executions]),
+        left_dead_lettered=result.samples[-1].dead_lettered,
         lost=len(account.lost),
         duplicated=account.duplicates,
         failed_calls=round(during),

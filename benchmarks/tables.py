@@ -41,7 +41,7 @@ def _closed(measured: Measurement) -> str:
     if measured.opened_after is None:
         return "-"
     if measured.fix_to_closed is None and measured.fix_to_flowing is not None:
-        return "not awaited"
+        return "not in time"
     return seconds(measured.fix_to_closed)
 
 
@@ -50,6 +50,7 @@ _LAB_ROWS: tuple[tuple[str, Callable[[Measurement], str]], ...] = (
     ("failed calls until the fix", lambda m: f"{m.failed_calls:,}"),
     ("failed calls after it", lambda m: f"{m.failed_after_fix:,}"),
     ("dead-lettered", lambda m: f"{m.dead_lettered:,}"),
+    ("left in the dead-letter queue", lambda m: f"{m.left_dead_lettered:,}"),
     ("lost", lambda m: f"{m.lost:,}"),
     ("processed more than once", lambda m: f"{m.duplicated:,}"),
     ("waiting at the end", lambda m: f"{m.waiting:,}"),

@@ -18,6 +18,7 @@ from breaker.pipeline_parts import QUEUE_MISSING, find_parts, list_mappings
 from breaker.pipeline_reader import (
     facts_of,
     mapping_facts,
+    read_calls_last_day,
     read_dead_letter_queue,
     read_reserved_concurrency,
 )
@@ -67,7 +68,8 @@ def check(options: Options) -> Checked:
     """
     session = boto3.Session()
     functions, queues = session.client("lambda", config=_CONFIG), session.client("sqs", config=_CONFIG)
-    inspector = Inspector(functions, queues, session.client("cloudwatch", config=_CONFIG))
+    metrics = session.client("cloudwatch", config=_CONFIG)
+    inspector = Inspector(functions, queues, metrics)
     queue_arn = _queue_arn(queues, options.queue)
     try:
         settings = read_settings(
@@ -92,6 +94,9 @@ def check(options: Options) -> Checked:
     except InvalidSetting as error:
         raise WrongArgument(_renamed(error)) from None
     pipeline = _with_surroundings(facts_of(parts, named_as=options.function), functions, queues)
+    if not options.alarm:
+        # How many calls an alarm of one's own wants is its owner's business.
+        pipeline = _with_calls(pipeline, metrics)
     plan = Plan(settings, alarm, options.rate)
     return Checked(pipeline, plan, options.alarm, find(pipeline, plan))
 
@@ -107,6 +112,13 @@ def _with_surroundings(pipeline: Pipeline, functions: Any, queues: Any) -> Pipel
         dead_letter=None if isinstance(dead, Unread | str) else dead,
         unread=unread,
     )
+
+
+def _with_calls(pipeline: Pipeline, metrics: Any) -> Pipeline:
+    calls = read_calls_last_day(metrics, pipeline.function.arn)
+    if isinstance(calls, Unread):
+        return replace(pipeline, unread=(*pipeline.unread, calls))
+    return replace(pipeline, function=replace(pipeline.function, calls_last_day=calls))
 
 
 def _queue_arn(queues: Any, queue: str) -> str:

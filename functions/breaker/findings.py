@@ -2,12 +2,12 @@
 
 One place for these rules: registration refuses what is an ERROR here, and says the rest in its log; `make check` shows
 all of it before anything is attached. What could not be read raises nothing, except a note that says so. The rules are
-beside this module: `queue_findings`, `mapping_findings`, `function_findings`.
+beside this module: `queue_findings`, `mapping_findings`, `function_findings`, `traffic_findings`.
 """
 
 from collections.abc import Iterator
 
-from breaker import function_findings, mapping_findings, queue_findings
+from breaker import function_findings, mapping_findings, queue_findings, traffic_findings
 from breaker.errors import InvalidSetting
 from breaker.finding import Finding, Level, Plan, Rule
 from breaker.pipeline import Pipeline
@@ -45,4 +45,10 @@ def _unread(pipeline: Pipeline, plan: Plan) -> Iterator[Finding]:
 
 
 # In the order in which they are told, within a level.
-_RULES: tuple[Rule, ...] = (*queue_findings.RULES, *mapping_findings.RULES, *function_findings.RULES, _unread)
+_RULES: tuple[Rule, ...] = (
+    *queue_findings.RULES,
+    *mapping_findings.RULES,
+    *function_findings.RULES,
+    *traffic_findings.RULES,
+    _unread,
+)

@@ -22,6 +22,8 @@ class FunctionFacts:
         True when POWERTOOLS_IDEMPOTENCY_DISABLED says so.
     reserved_concurrency
         None where none is reserved, or where it was not read.
+    calls_last_day
+        As its metric Invocations counts them, whatever called it. None where it was not read.
     """
 
     name: str
@@ -30,6 +32,7 @@ class FunctionFacts:
     environment_names: tuple[str, ...] = ()
     idempotency_disabled: bool = False
     reserved_concurrency: int | None = None
+    calls_last_day: int | None = None
 
 
 @dataclass(frozen=True)

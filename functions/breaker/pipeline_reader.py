@@ -1,15 +1,17 @@
 """Reads a pipeline for `breaker.findings`, with boto3 clients passed in.
 
 What a circuit needs is read by `breaker.pipeline_parts`. This turns it into facts, and looks at what stands around it:
-the reserved concurrency and the dead-letter queue. Whoever asks may lack the permission for these; the rest is read
-anyway.
+the reserved concurrency, the dead-letter queue, the function's calls. Whoever asks may lack the permission for these;
+the rest is read anyway.
 """
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from breaker import clock
 from breaker.finding import AlarmTiming, function_of
 from breaker.pipeline import (
     DeadLetterFacts,
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 # AWS's services do not agree on a name for it.
 REFUSED = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation"}
+_HOUR_SECONDS = 3_600
 _IDEMPOTENCY_DISABLED = "POWERTOOLS_IDEMPOTENCY_DISABLED"
 
 
@@ -121,6 +124,26 @@ def read_dead_letter_queue(client: "SQSClient", arn: str) -> DeadLetterFacts | U
         retention_seconds=int(attributes.get("MessageRetentionPeriod", DEFAULT_RETENTION_SECONDS)),
         messages=int(attributes.get("ApproximateNumberOfMessages", 0)),
     )
+
+
+def read_calls_last_day(client: "CloudWatchClient", function_arn: str) -> int | Unread:
+    """Return how often the function was called in the last day, by whatever called it."""
+    name, now = function_arn.split(":")[6], clock.now()
+    try:
+        answer = client.get_metric_statistics(
+            Namespace="AWS/Lambda",
+            MetricName="Invocations",
+            Dimensions=[{"Name": "FunctionName", "Value": name}],
+            StartTime=now - timedelta(days=1),
+            EndTime=now,
+            Period=_HOUR_SECONDS,
+            Statistics=["Sum"],
+        )
+    except ClientError as error:
+        return _unread(
+            error, "TargetFunction", "the function's calls of the last day", "cloudwatch:GetMetricStatistics"
+        )
+    return round(sum(point["Sum"] for point in answer["Datapoints"]))
 
 
 def read_alarm_timing(client: "CloudWatchClient", name: str) -> AlarmTiming | None:

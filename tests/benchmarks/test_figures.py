@@ -10,7 +10,7 @@ import pytest
 from benchmarks import calibration, cost, limits, results, scenarios
 from benchmarks.aims import incident_of, lab_aims, ratio_aim, simulated_aims
 from benchmarks.cost import Incident, breaker_states, reference_states
-from benchmarks.figures import Measurement, Task, counts_by_minute, peak_rate, tasks_of, thinned
+from benchmarks.figures import Measurement, Task, counts_by_minute, dead_lettered, peak_rate, tasks_of, thinned
 from benchmarks.options import RunOptions, parse_options
 from benchmarks.staging import _NOT_ON_AWS
 from benchmarks.sweep import CASES, LONGEST, SHORTEST, Case, drawn_outages, run_case
@@ -92,6 +92,22 @@ def test_thinned_keeps_the_last_point() -> None:
     assert thinned([], 5) == []
 
 
+@pytest.mark.parametrize(
+    ("depths", "outputs", "came"),
+    [
+        ([0, 3, 8, 8], [], 8),
+        ([0, 8, 8, 2], ['{"redriven": 6}', None, '{"recovery": {}}'], 8),
+        # Two were moved back and came again.
+        ([0, 6, 2, 2], ['{"redriven": 6}'], 8),
+        # Ended in the middle of a redrive.
+        ([0, 6, 2], [None], 6),
+        ([0, 0], ['"text"'], 0),
+    ],
+)
+def test_dead_lettered_counts_what_was_moved_back_too(depths: list[int], outputs: list[str | None], came: int) -> None:
+    assert dead_lettered(depths, outputs) == came
+
+
 # Cost ---------------------------------------------------------------------------------------------------------------
 
 
@@ -170,6 +186,19 @@ def test_run_that_was_interrupted_goes_on_with_what_is_missing(tmp_path: Path) -
     assert {(each.policy, each.sent) for each in results.load(tmp_path / "kept")} == {("none", 0), ("ramp", 3)}
 
 
+def test_run_from_before_redrives_has_left_what_was_dead_lettered(tmp_path: Path) -> None:
+    file = results.keep(measurement(series=[[0.0, 0, 0, 1], [9.0, 0, 53, 1]], dead_lettered=43), tmp_path)
+    values = json.loads(file.read_text())
+    del values["left_dead_lettered"]
+    file.write_text(json.dumps(values))
+    (found,) = results.load(tmp_path)
+    # The picture's curve, its title and the tables then say the same.
+    assert found.dead_lettered == found.left_dead_lettered == 53
+    results.keep(measurement(dead_lettered=8, left_dead_lettered=2), tmp_path)
+    (found,) = results.load(tmp_path)
+    assert (found.dead_lettered, found.left_dead_lettered) == (8, 2)
+
+
 def test_kept_results_are_of_scenarios_and_policies_that_are_there() -> None:
     for each in results.load():
         assert each.policy in scenarios.BY_NAME[each.scenario].policies
@@ -233,14 +262,26 @@ def test_lab_aims_compare_with_the_reference_and_say_where_it_is_better() -> Non
         measurement(policy="reference", failed_calls=60, failed_after_fix=10, states_entered=25),
         measurement(policy="ramp", failed_calls=30, states_entered=110),
         measurement(policy="fast-trip", failed_calls=7),
-        measurement(scenario="low-traffic", policy="reference", dead_lettered=5),
-        measurement(scenario="low-traffic", policy="ramp", dead_lettered=2),
+        measurement(scenario="low-traffic", policy="reference", dead_lettered=5, left_dead_lettered=5),
+        measurement(scenario="low-traffic", policy="ramp", dead_lettered=2, left_dead_lettered=2),
+        measurement(scenario="low-traffic", policy="redrive", dead_lettered=2),
+        measurement(scenario="low-traffic", policy="redrive-minimum-3", dead_lettered=1, left_dead_lettered=1),
     ]
     by_text = {aim.text: aim for aim in lab_aims(runs)}
     verdicts = [aim.verdict for aim in by_text.values()]
-    assert verdicts == ["not met", "met", "not met", "not met"]
-    assert "low-traffic: 2 dead-lettered" in aims_table(list(by_text.values()))
+    assert verdicts == ["not met", "met", "not met", "not met", "met", "not met"]
+    assert "low-traffic: 2 dead-lettered, the reference 5" in aims_table(list(by_text.values()))
     assert all(aim.met is None for aim in lab_aims([]))
+
+
+def test_aim_of_redrive_counts_what_is_left_and_what_is_stuck() -> None:
+    theirs = measurement(scenario="low-traffic", policy="reference", dead_lettered=5, left_dead_lettered=5)
+    ours = measurement(scenario="low-traffic", policy="redrive", dead_lettered=4, left_dead_lettered=3, stuck=True)
+    aim = lab_aims([theirs, ours])[-2]
+    assert (aim.met, aim.found) == (False, "low-traffic: 3 left in the dead-letter queue, the reference 5, stuck")
+    # Where the reference has none, there is nothing to be compared.
+    nothing = dataclasses.replace(theirs, dead_lettered=0, left_dead_lettered=0)
+    assert lab_aims([nothing, ours])[-2].met is None
 
 
 def test_calibration_names_what_is_off() -> None:

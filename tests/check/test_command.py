@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ def test_check_table_says_what_was_found_what_it_means_and_what_to_set(world, ca
     assert "what was found" in words
     assert "WARNING The dead-letter queue keeps" in words
     assert "[EventCount]." in words  # brackets are no markup
-    assert words.endswith("0 errors, 2 warnings, 4 notes. This pipeline can be attached.")
+    assert words.endswith("0 errors, 2 warnings, 5 notes. This pipeline can be attached.")
 
 
 def test_check_table_with_an_error_says_that_registration_would_refuse(world, capsys):
@@ -81,6 +82,9 @@ def test_check_reads_only(world, monkeypatch):
         client.meta.events.register("before-call", lambda model, **more: seen.append(model.name), unique_id="seen")
     try:
         main([*BOTH, "--alarm", "orders-error-rate"])
+        # The built-in alarm's minimum is compared with the calls there are.
+        assert "GetMetricStatistics" not in seen
+        main(BOTH)
     finally:
         for client in (world.lambda_, world.sqs, world.cloudwatch):
             client.meta.events.unregister("before-call", unique_id="seen")
@@ -91,6 +95,7 @@ def test_check_reads_only(world, monkeypatch):
         "GetQueueUrl",
         "GetQueueAttributes",
         "DescribeAlarms",
+        "GetMetricStatistics",
     }
 
 
@@ -162,6 +167,41 @@ def test_check_without_permission_for_what_is_not_needed_goes_on_and_says_so(wor
             f"the dead-letter queue: not readable, needs sqs:GetQueueAttributes on {world.arn_of(world.dlq_url)}",
         ),
     ]
+
+
+def called(world: World, times: int, *, hours_ago: float, function: str = "orders-target") -> None:
+    """Have the function been called so often at a moment."""
+    world.cloudwatch.put_metric_data(
+        Namespace="AWS/Lambda",
+        MetricData=[
+            {
+                "MetricName": "Invocations",
+                "Dimensions": [{"Name": "FunctionName", "Value": function}],
+                "Timestamp": world.now - timedelta(hours=hours_ago),
+                "Value": times,
+            }
+        ],
+    )
+
+
+def test_check_few_calls_in_the_last_day_are_told(world, told):
+    called(world, 1000, hours_ago=1)
+    called(world, 440, hours_ago=23)
+    called(world, 100_000, hours_ago=25)
+    called(world, 100_000, hours_ago=1, function="another")
+    _, findings = told()
+    assert findings["few-calls"]["what"].startswith("'orders-target' was called 1440 times in the last day, 1 a minute")
+    called(world, 5760, hours_ago=2)
+    assert "few-calls" not in told()[1]
+
+
+def test_check_calls_that_may_not_be_read_are_a_note(world, told):
+    world.refuse(world.cloudwatch, "get_metric_statistics", "AccessDenied")
+    _, findings = told()
+    assert "no-calls" not in findings
+    assert findings["not-readable"]["what"] == (
+        "the function's calls of the last day: not readable, needs cloudwatch:GetMetricStatistics"
+    )
 
 
 def test_check_variables_values_are_not_shown(world, capsys):

@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from breaker import findings, function_findings, mapping_findings, queue_findings
+from breaker import findings, function_findings, mapping_findings, queue_findings, traffic_findings
 from breaker.errors import InvalidSetting
 from breaker.finding import PAUSING_SECONDS, AlarmTiming, Finding, Level, Plan
 from breaker.findings import find, refuse
 from breaker.pipeline import DeadLetterFacts, FunctionFacts, MappingFacts, Pipeline, QueueFacts, Unread
 from breaker.queue_findings import messages_used_up, receives_until_paused
 from breaker.settings_schema import complete
+from breaker.traffic_findings import Sight, sight
 
 DAY = 86_400
 SQS = "arn:aws:sqs:us-east-1:123456789012"
@@ -195,6 +196,9 @@ CASES: dict[str, tuple[Level, Pipeline, Pipeline]] = {
     ),
     "idempotency-disabled": (WARNING, with_(function={"idempotency_disabled": True}), good),
     "idempotency-unknown": (NOTE, with_(function={"environment_names": ("TABLE",)}), good),
+    # 5 a minute are 7,200 a day.
+    "few-calls": (NOTE, with_(function={"calls_last_day": 7_199}), with_(function={"calls_last_day": 7_200})),
+    "no-calls": (NOTE, with_(function={"calls_last_day": 0}), good),
     "not-readable": (
         NOTE,
         with_(unread=[Unread("QueueArn", "the dead-letter queue", f"sqs:GetQueueAttributes on {SQS}:orders-dlq")]),
@@ -225,7 +229,7 @@ def test_refuse_error_is_refused_naming_field_and_value(rule: str) -> None:
 def test_find_every_finding_has_a_case() -> None:
     calls = [
         node
-        for module in (findings, queue_findings, mapping_findings, function_findings)
+        for module in (findings, queue_findings, mapping_findings, function_findings, traffic_findings)
         for node in ast.walk(ast.parse(Path(str(module.__file__)).read_text()))
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Finding"
     ]
@@ -282,6 +286,72 @@ def test_find_partial_batches_are_a_note_where_failed_messages_are_counted() -> 
 def test_find_dead_letters_of_a_fifo_queue_count_their_age_anew() -> None:
     dead = DeadLetterFacts(exists=True, retention_seconds=DAY)
     assert "dead-letter-retention" not in found(replace(good, queue=fifo, dead_letter=dead))
+
+
+# Calls too few for the alarm
+
+
+@pytest.mark.parametrize(
+    ("in_period", "receives", "expected"),
+    [
+        (5.0, 3, Sight(1, seen=True, later_seconds=0)),
+        (3.0, 3, Sight(2, seen=True, later_seconds=90)),
+        (2.5, 1, Sight(2, seen=False, later_seconds=0)),
+        (1.0, 5, Sight(5, seen=True, later_seconds=360)),
+        (1.0, 4, Sight(5, seen=False, later_seconds=0)),
+        (0.01, None, Sight(500, seen=True, later_seconds=499 * 90)),
+    ],
+)
+def test_sight_counts_what_comes_again_until_receives_are_used_up(
+    in_period: float, receives: int | None, expected: Sight
+) -> None:
+    assert sight(in_period, 5, visibility_timeout=90, max_receive_count=receives) == expected
+
+
+def few_calls(a_minute: float, visibility: int, receives: int | None, **settings: Any) -> Finding:
+    pipeline = with_(
+        function={"calls_last_day": round(a_minute * 1_440)},
+        queue={"visibility_timeout_seconds": visibility, "max_receive_count": receives},
+    )
+    return found(pipeline, plan(**settings))["few-calls"]
+
+
+def test_find_few_calls_that_are_seen_late_are_told_with_what_that_costs_and_what_to_set() -> None:
+    told = few_calls(3, 90, 3)
+    assert told.level is WARNING
+    assert told.what == "'orders-target' was called 4320 times in the last day, 3 a minute in the mean"
+    # Paused after 300 + 90 s; a message sent in the first 210 of these has had its third receive.
+    assert told.means == (
+        "The built-in alarm wants 5 calls in 60 s. There are 3 in the mean, and failed messages come again every 90 s:"
+        " it sees an outage when each has come 2 times, about 90 s later than with many calls. Up to 10 messages have"
+        " no receive left then, and SQS dead-letters them."
+    )
+    assert told.remedy == (
+        "Set MinimumInvocations to 3; or set AlarmPeriodSeconds and MetricPeriodSeconds to 120, which opens"
+        " later; or have the function ask for the circuit to be opened: the event Circuit Trip Requested needs no"
+        " minimum."
+    )
+    # Nothing is dead-lettered by that.
+    assert few_calls(3, 180, 5).level is few_calls(3, 90, None).level is NOTE
+    assert "dead-letters" not in few_calls(3, 180, 5).means
+
+
+def test_find_few_calls_that_are_never_seen_are_told_with_what_an_hour_costs() -> None:
+    told = few_calls(1, 60, 3)
+    assert told.level is WARNING
+    assert (
+        "but only 3 times: the circuit does not open. An outage of an hour dead-letters up to 58 messages" in told.means
+    )
+    assert told.remedy.startswith(
+        "Set MinimumInvocations to 2 (a message that nobody can process may then open the circuit); or set"
+        " AlarmPeriodSeconds and MetricPeriodSeconds to 300,"
+    )
+
+
+def test_find_few_calls_advice_is_only_what_helps() -> None:
+    # Two in a minute would not be reached either, nor five in a quarter of an hour.
+    assert few_calls(0.3, 60, 3).remedy.startswith("Have the function ask")
+    assert "MinimumInvocations" not in few_calls(1, 60, 3, MinimumInvocations=2).remedy
 
 
 # The arithmetic of receives
