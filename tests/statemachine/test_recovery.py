@@ -161,7 +161,7 @@ def test_change_of_any_of_the_circuits_alarms_after_a_step_pauses_again(alarm: s
 
         def ring() -> None:
             if next(first, False):
-                world.clock.after(200, lambda: set_alarm(alarm, "ALARM"))
+                world.clock.after(150, lambda: set_alarm(alarm, "ALARM"))
                 world.clock.after(400, lambda: set_alarm(alarm, "OK"))
 
         world.cloud.when_enabled = ring
@@ -176,7 +176,7 @@ def set_alarm(name: str, state: str) -> None:
 
 
 def test_bad_steps_again_and_again_lengthen_the_waits_and_hand_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(schedule_next_probe, "CYCLES_PER_EXECUTION", 20)
+    monkeypatch.setattr(schedule_next_probe, "CYCLES_PER_EXECUTION", 10)
     with recovering(ProbeBackoffRate=2, MaxProbeIntervalSeconds=300) as world:
         world.send(20)
         world.fail_recoveries(12)
@@ -268,7 +268,7 @@ def test_backlog_that_does_not_shrink_does_not_hold_a_recovery_for_ever(monkeypa
 
 
 def test_long_recovery_is_handed_over_and_goes_on_where_it_stood(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(judge_recovery, "LOOKS_PER_EXECUTION", 4)
+    monkeypatch.setattr(judge_recovery, "LOOKS_PER_EXECUTION", 2)
     with with_backlog(failing_above=5) as world:
         poll_from(world, 5)
         finish(world)
@@ -349,7 +349,8 @@ def test_quiet_queue_does_not_hold_a_recovery_up() -> None:
 
 
 def test_trial_of_an_empty_queue_that_fails_is_paused_again() -> None:
-    with recovering(surroundings={"visibility_timeout": 30}, Recovery="IMMEDIATE") as world:
+    # Metrics are there at once in this world, so the breaker may look at once.
+    with recovering(surroundings={"visibility_timeout": 30}, Recovery="IMMEDIATE", MetricDelaySeconds=0) as world:
         world.target.behaviour = until(500)
         world.poll_every(5)
         world.clock.after(60, lambda: world.send(1))
