@@ -265,6 +265,7 @@ class Breaker:
             wait = self._rule.wait_seconds(began, world.clock, enough_periods=enough, looked=looked)
             yield world.clock + wait + world.profile.step_seconds
             judgement, looked = self._judge(began, success_needed=success_needed), world.clock
+            world.events.looks += 1
             if judgement.health is not Health.UNDECIDED:
                 return judgement
 
