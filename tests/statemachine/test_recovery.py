@@ -267,6 +267,21 @@ def test_backlog_that_does_not_shrink_does_not_hold_a_recovery_for_ever(monkeypa
         assert limits(world) == [None, 2, 5, 6, 5, 6, 5, 0]
 
 
+def test_each_judgement_takes_two_looks_also_of_a_step_that_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ramp, "FRUITLESS_LOOKS", 2)
+    monkeypatch.setattr(ramp, "LAST_FRUITLESS_LOOK", 4)
+    with with_backlog(failing_above=5) as world:
+        ended = finish(world)
+        # A minute's figures are there at its end, and change for the target's timeout of 5 s.
+        waits = world.waits("WaitForMoreMetrics")
+        held = [seconds for seconds in waits if seconds != 5]
+        assert held, "a step was held"
+        assert all(60 <= seconds <= 120 for seconds in held)
+        judged = len(world.waits("WaitForMetrics")) + len(held)
+        assert ended.count("JudgeRecovery") == 2 * judged
+        assert len(waits) - len(held) == judged
+
+
 def test_long_recovery_is_handed_over_and_goes_on_where_it_stood(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(judge_recovery, "LOOKS_PER_EXECUTION", 2)
     with with_backlog(failing_above=5) as world:
