@@ -75,7 +75,7 @@ FAILED_PROBE_STATES, FAILED_PROBE_STEPS = 5, 2  # WaitBeforeProbe ... WhatNext?
 CLOSING_STATES, CLOSING_STEPS = 8, 3  # WaitBeforeProbe ... CloseCircuit
 RAISING_STATES, RAISING_STEPS = 1, 1  # RaiseConcurrency
 CONFIRMING_STATES, CONFIRMING_STEPS = 2, 1  # ConfirmEnabled, IsRecoveryJudged?
-LOOK_STATES, LOOK_STEPS = 3, 1  # WaitForMetrics, JudgeRecovery, HowDoesItGoOn?
+LOOK_STATES, LOOK_STEPS = 3, 1  # WaitForMetrics or WaitForMoreMetrics, JudgeRecovery, HowDoesItGoOn?
 REOPENING_STATES, REOPENING_STEPS = 5, 3  # ReopenCircuit ... ScheduleNextProbe, WhatNext?
 ENDING_STATES, ENDING_STEPS = 3, 1  # IsRedriveWanted?, EndIncident, CircuitClosed
 # ConfirmPaused and ConfirmEnabled ask about so often until a mapping has changed. A retry is billed as a transition.

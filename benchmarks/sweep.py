@@ -14,14 +14,13 @@ from simulator.figures import Figures, figures_of
 from simulator.pipeline import BreakerSettings, Pipeline, Trouble
 from simulator.policies import Policy, simulate
 from simulator.rules import read_steps, recovery_steps
-from simulator.world import HALF_OPEN, Run
+from simulator.world import Run
 
 SEED = 20261125
 SHORTEST, LONGEST = 600.0, 4 * 3600.0
 OUTAGES = 30
 # Time after the fix that is simulated. The reference policy's last waits are of 43 and 85 minutes.
 HORIZON = 2 * 3600.0
-_LOOK_SECONDS = 31.0
 
 
 # Name, policy, and how soon after a failed call the target's own code has asked for the circuit to be opened.
@@ -170,11 +169,10 @@ def incident_of(run: Run, figures: Figures, case: Case) -> Incident:
     openings = len(run.events.closed) or bool(run.events.paused)
     reopened = len(run.events.reopened)
     steps_of_ramp = len(recovery_steps(_ramp(case), own=case.pipeline.max_concurrency, provisioned=False))
-    looks = round(int((run.series["circuit"] == HALF_OPEN).sum()) / _LOOK_SECONDS)
     states, steps = breaker_states(
         failed_probes=failed_probes,
         ramp_steps=openings * steps_of_ramp + reopened,
-        looks=looks,
+        looks=run.events.looks,
         reopened=reopened,
         openings=openings,
     )

@@ -10,6 +10,7 @@ from breaker.circuit_table import CircuitTable
 from breaker.ending import end_incident, ended_before
 from breaker.errors import MappingNotSettled
 from breaker.mapping import read_mapping, switch_mapping
+from breaker.metrics import wait_for_metrics_seconds
 from breaker.ownership import owned_record
 from breaker.recovery import current, limit_to_write
 from breaker.state_document import FORMAT_WITHOUT_WATCH, StateDocument
@@ -27,8 +28,9 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     Input
         The state document with `closing`.
     Output
-        `{"at": <ISO 8601>, "concurrency": n}`, 0 where the mapping has no limit. For a machine of the format before,
-        which ends here, the incident's report.
+        `{"at": <ISO 8601>, "concurrency": n, "wait_seconds": n}`: concurrency is 0 where the mapping has no limit, and
+        the wait is until the first look, which comes at once where a step taken over could have been looked at
+        already. For a machine of the format before, which ends here, the incident's report.
     Raises
         MappingNotSettled until the mapping's state is Enabled; CircuitTakenOver.
     """
@@ -51,8 +53,11 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
         raise MappingNotSettled(f"mapping {document.circuit.mapping_id} is {mapping.state}, not yet Enabled")
     if document.format == FORMAT_WITHOUT_WATCH:
         return end_incident(table, record, document)
-    at = clock.iso(clock.now())
+    now = clock.now()
+    at = clock.iso(now)
     begins = recovery is not None and not recovery.began
     sets = {"incident.recovery": replace(recovery, began=at).as_dict()} if recovery and begins else {}
     table.write(document.circuit.name, owner=document.execution, sets=sets, removes=["intent"])
-    return {"at": at, "concurrency": mapping.maximum_concurrency}
+    began = clock.parse(recovery.began if recovery and recovery.began else at)
+    wait = wait_for_metrics_seconds(document.circuit, began, now)
+    return {"at": at, "concurrency": mapping.maximum_concurrency, "wait_seconds": wait}

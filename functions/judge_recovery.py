@@ -1,6 +1,7 @@
 """Look at what followed the last step of a recovery, and say how it goes on."""
 
 from dataclasses import asdict, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
@@ -10,7 +11,7 @@ from breaker.alarm import rang_since
 from breaker.circuit_table import CircuitTable, Record
 from breaker.health import Health, Judgement, judge
 from breaker.mapping import MappingState, read_mapping
-from breaker.metrics import Metrics, health_rule
+from breaker.metrics import Metrics, health_rule, wait_for_metrics_seconds
 from breaker.ownership import owned_record
 from breaker.ramp import KNOWN_GOOD_SECONDS, Recovery, Shown
 from breaker.recovery import TRIALS, current
@@ -34,9 +35,9 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
         The state document with `closing` and `enabled`, and `recovery` from the second look on.
     Output
         `{"next": "WAIT" | "RAISE" | "END" | "REOPEN" | "HAND_OVER", "reason": <one line>, "step": n, "checks": n}`.
-        With RAISE also `following`, how the recovery goes on, which may be a step back. WAIT also where the step is
-        held: it is judged anew. END also where somebody else has disabled the mapping meanwhile, or it is gone: that
-        is respected.
+        With RAISE also `following`, how the recovery goes on, which may be a step back. With WAIT also `wait_seconds`,
+        until another look can show something new; WAIT also where the step is held: it is judged anew. END also where
+        somebody else has disabled the mapping meanwhile, or it is gone: that is respected.
     Raises
         CircuitTakenOver
     """
@@ -52,20 +53,24 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
         table.write(document.circuit.name, owner=document.execution, sets={"incident.outcome": outcome})
         return _next("END", f"the mapping is {mapping.state}, and not by the breaker", recovery, checks)
     success_needed = document.result("closing")["outcome"] in TRIALS and recovery.step == 0
-    judgement = _judge(document.circuit, recovery, success_needed=success_needed)
+    now = clock.now()
+    judgement = _judge(document.circuit, recovery, now, success_needed=success_needed)
     if judgement.health is Health.BAD:
         return _next("REOPEN", judgement.reason, recovery, checks)
     if judgement.health is Health.GOOD and recovery.is_last:
         return _next("END", judgement.reason, recovery, checks)
-    reason = judgement.reason
+    reason, looked = judgement.reason, now if judgement.health is Health.UNDECIDED else None
     if judgement.health is Health.GOOD:
         following = _following(record, document.circuit, mapping, recovery, strained=judgement.strained)
         if following.step != recovery.step:
             return _next("RAISE", reason, recovery, checks) | {"following": following.as_dict()}
-        held = replace(following, began=clock.iso(clock.now()))
-        table.write(document.circuit.name, owner=document.execution, sets={"incident.recovery": held.as_dict()})
+        recovery = replace(following, began=clock.iso(clock.now()))
+        table.write(document.circuit.name, owner=document.execution, sets={"incident.recovery": recovery.as_dict()})
         reason = f"{reason}; it is held until the backlog is gone"
-    return _next("HAND_OVER" if checks >= LOOKS_PER_EXECUTION else "WAIT", reason, recovery, checks)
+    if checks >= LOOKS_PER_EXECUTION:
+        return _next("HAND_OVER", reason, recovery, checks)
+    wait = wait_for_metrics_seconds(document.circuit, clock.parse(recovery.began), clock.now(), looked=looked)
+    return _next("WAIT", reason, recovery, checks) | {"wait_seconds": wait}
 
 
 def _following(
@@ -88,8 +93,8 @@ def _following(
     return following
 
 
-def _judge(circuit: Circuit, recovery: Recovery, *, success_needed: bool) -> Judgement:
-    began, now = clock.parse(recovery.began).timestamp(), clock.now().timestamp()
+def _judge(circuit: Circuit, recovery: Recovery, at: datetime, *, success_needed: bool) -> Judgement:
+    began, now = clock.parse(recovery.began).timestamp(), at.timestamp()
     rule = health_rule(circuit)
     judgement = judge(
         Metrics(clients.cloudwatch(), circuit).periods(began=began, now=now),

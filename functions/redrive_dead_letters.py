@@ -9,7 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from breaker import clients, clock, environment
 from breaker.circuit_table import CircuitTable, Record
 from breaker.errors import MetricsUnanswered
-from breaker.metrics import Metrics
+from breaker.metrics import Metrics, wait_for_metrics_seconds
 from breaker.ownership import owned_record
 from breaker.recovery import current
 from breaker.redriving import Moved, Redrive, Redriver, is_refusal, why_not
@@ -35,7 +35,8 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     Input
         The state document.
     Output
-        `{"next": "WATCH" | "END"}`: WATCH while the messages of a piece must show how they fare.
+        `{"next": "WATCH", "wait_seconds": n}` while the messages of a piece must show how they fare, or may be hidden
+        still; else `{"next": "END"}`.
     Raises
         CircuitTakenOver
     """
@@ -102,14 +103,20 @@ def _move(
     watch = moved.copied > 0 or (recovery is not None and recovery.began < before.piece_began)
     if watch and recovery is not None:
         # What was moved is judged as a step of the recovery is: on whole periods that begin after it.
-        sets["incident.recovery"] = replace(recovery, began=clock.iso(now)).as_dict()
+        recovery = replace(recovery, began=clock.iso(now))
+        sets["incident.recovery"] = recovery.as_dict()
     adds = {"incident.redriven": moved.copied, "incident.duplicated": moved.duplicated}
     table.write(document.circuit.name, owner=document.execution, sets=sets, adds=adds)
     logger.info(
         f"redrive: {redrive.result or 'a piece was moved'}",
         extra={"circuit": document.circuit.name, "incident": record.incident["id"], "left": len(moved.left), **adds},
     )
-    return {"next": "WATCH" if watch or not redrive.result else "END"}
+    if redrive.result and not watch:
+        return {"next": "END"}
+    began = clock.parse(recovery.began if recovery else document.result("enabled")["at"])
+    # Where there is nothing new to watch, hidden messages are waited for, a metric period at most.
+    wait = wait_for_metrics_seconds(document.circuit, began, now, looked=None if watch and recovery else now)
+    return {"next": "WATCH", "wait_seconds": wait}
 
 
 def _code(error: ClientError | BotoCoreError) -> str:

@@ -68,6 +68,7 @@ What the emulator cannot show, and what the lab does about it:
   is compiled when it is built.
 * Changing a function's configuration ends its processes, also those that are at work: such a call fails, and an order
   that it had just processed is processed again.
-* Waits of the state machine are scaled by the emulator; durations held by SQS and Lambda (visibility timeout,
-  function timeout, message delays) are scaled by the lab through the stack's parameters.
+* Waits of the state machine are scaled by the emulator, except those for metrics, which the functions work out from the
+  stack's scaled metric period; durations held by SQS and Lambda (visibility timeout, function timeout, message delays)
+  are scaled by the lab through the stack's parameters.
 """

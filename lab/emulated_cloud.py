@@ -22,6 +22,8 @@
   an ARN in its path as they are. Where the functions are sent to a proxy, a signature for what they sent holds, too.
 * ministack does not apply SAM's transform to the template of a nested stack. CloudFormation does.
 * ministack keeps schedules by the real clock. The lab runs them at its own pace, so they are stopped.
+* ministack divides every Wait by the lab's scale. Those for metrics follow from the stack's metric period, which is
+  divided already, so they are left as they are.
 
 Run as a program, by the lab. It leaves everything else as it is, and refuses a ministack that it does not fit.
 """
@@ -58,6 +60,8 @@ _METRICS_CONFIG = "MetricsConfig"
 _ALARM_FUNCTION = "_cw_metric_alarm_record"
 _SIGNATURE_FUNCTION = "header_signature_failure"
 _SCHEDULE_FUNCTION = "_tick_scheduled_rules"
+_WAIT_FUNCTIONS = ("_execute_wait", "_scaled_sleep")
+METRIC_WAITS = {"$.enabled.wait_seconds", "$.recovery.wait_seconds", "$.redrive.wait_seconds"}
 _TEMPLATE_FUNCTIONS = ("_parse_template", "_apply_transforms")
 # Answers of HTTP with this status or a higher one are refusals.
 _REFUSED = 300
@@ -73,6 +77,7 @@ class _Batch:
 
 
 _current: ContextVar[_Batch | None] = ContextVar("lab_batch", default=None)
+_waits_for_metrics: ContextVar[bool] = ContextVar("lab_waits_for_metrics", default=False)
 
 
 def publish_metrics_of_mappings(service: Any, record: Callable[..., None]) -> None:
@@ -251,6 +256,27 @@ def leave_schedules_to_the_lab(rules: Any) -> None:
     rules._tick_scheduled_rules = lambda: None
 
 
+def wait_for_metrics_in_full(machines: Any) -> None:
+    """Have the waits for metrics take the seconds that they say, whatever the scale of the others."""
+    _require(machines, *_WAIT_FUNCTIONS)
+    execute, sleep = (getattr(machines, name) for name in _WAIT_FUNCTIONS)
+
+    def execute_wait(state: dict[str, Any], *rest: Any) -> Any:
+        token = _waits_for_metrics.set(state.get("SecondsPath") in METRIC_WAITS)
+        try:
+            return execute(state, *rest)
+        finally:
+            _waits_for_metrics.reset(token)
+
+    def sleep_in_full(seconds: float) -> None:
+        if _waits_for_metrics.get():
+            time.sleep(seconds)
+        else:
+            sleep(seconds)
+
+    machines._execute_wait, machines._scaled_sleep = execute_wait, sleep_in_full
+
+
 def accept_signatures_for(host: str, signatures: Any) -> None:
     """Have ministack accept what was signed for this host, too, with any colon in its path quoted."""
     _require(signatures, _SIGNATURE_FUNCTION)
@@ -416,7 +442,7 @@ def _require(module: Any, *names: str) -> None:
 if __name__ == "__main__":
     from ministack.app import main  # type: ignore[import-untyped]
     from ministack.core import iam_actions, iam_evaluator, lambda_runtime, sigv4  # type: ignore[import-untyped]
-    from ministack.services import cloudwatch, eventbridge, lambda_svc  # type: ignore[import-untyped]
+    from ministack.services import cloudwatch, eventbridge, lambda_svc, stepfunctions  # type: ignore[import-untyped]
     from ministack.services.cloudformation import engine, provisioners  # type: ignore[import-untyped]
 
     publish_metrics_of_mappings(lambda_svc, cloudwatch.record_metric)
@@ -430,6 +456,7 @@ if __name__ == "__main__":
     name_errors(lambda_svc)
     let_mappings_take_time(lambda_svc, float(os.environ.pop("LAB_MAPPING_CHANGE_SECONDS", "0")))
     leave_schedules_to_the_lab(eventbridge)
+    wait_for_metrics_in_full(stepfunctions)
     if "AWS_ENDPOINT_URL" in os.environ:
         accept_signatures_for(urlsplit(os.environ["AWS_ENDPOINT_URL"]).netloc, sigv4)
     main()

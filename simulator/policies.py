@@ -36,7 +36,6 @@ from simulator.rules import (
     recovery_steps,
     settle_retry,
     successes_despite_alarm,
-    wait_for_metrics_seconds,
 )
 from simulator.world import CLOSED, HALF_OPEN, OPEN, Process, Run, World
 
@@ -102,7 +101,8 @@ class Breaker:
             percent=settings["ErrorRatePercent"],
             minimum=settings["MinimumInvocations"],
             period_seconds=settings["MetricPeriodSeconds"],
-            settle_seconds=settings["MetricDelaySeconds"] + world.pipeline.timeout,
+            delay_seconds=settings["MetricDelaySeconds"],
+            timeout_seconds=world.pipeline.timeout,
         )
 
     def run(self) -> Process:
@@ -260,9 +260,12 @@ class Breaker:
 
     def _judged(self, began: float, *, success_needed: bool) -> Generator[float, None, Judgement]:
         """Wait as WaitForMetrics does, until the step can be judged."""
+        world, enough, looked = self._world, self._settings["HealthPeriods"], None
         while True:
-            yield self._world.clock + wait_for_metrics_seconds() + self._world.profile.step_seconds
-            judgement = self._judge(began, success_needed=success_needed)
+            wait = self._rule.wait_seconds(began, world.clock, enough_periods=enough, looked=looked)
+            yield world.clock + wait + world.profile.step_seconds
+            judgement, looked = self._judge(began, success_needed=success_needed), world.clock
+            world.events.looks += 1
             if judgement.health is not Health.UNDECIDED:
                 return judgement
 

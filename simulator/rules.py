@@ -40,7 +40,7 @@ __all__ = [
     "HeldMessage", "InvalidSetting", "Judgement", "Recovery", "Retry", "Shown", "alarm_of_template",
     "circuit_settings", "decide", "judge", "may_hold_another", "needs_trial", "next_to_try", "probe_wait_seconds",
     "read_alarm", "read_steps", "receives_within", "recovery_steps", "settle_retry", "successes_despite_alarm",
-    "template_default", "wait_for_metrics_seconds",
+    "template_default",
 ]  # fmt: skip
 
 _TEMPLATE = load_template(REPOSITORY / "template.yaml")
@@ -106,12 +106,6 @@ def settle_retry() -> Retry:
     retriers = _STATES["ConfirmPaused"]["Retry"]
     found = next(item for item in retriers if "MappingNotSettled" in item["ErrorEquals"])
     return Retry(found["IntervalSeconds"], found["BackoffRate"], found["MaxDelaySeconds"])
-
-
-def wait_for_metrics_seconds() -> int:
-    """How long the state machine waits between two looks at a recovery."""
-    seconds: int = _STATES["WaitForMetrics"]["Seconds"]
-    return seconds
 
 
 def successes_despite_alarm() -> int:

@@ -47,6 +47,7 @@ class Events:
     reopened: list[float] = field(default_factory=list)
     probes: list[tuple[float, bool]] = field(default_factory=list)
     stuck: str = ""
+    looks: int = 0
     executions: int = 0
     duplicated: int = 0
     copied: int = 0

@@ -23,7 +23,8 @@ def incident(*, failed_probes: int, recovery: str = "RAMP") -> Usage:
     """Return what an incident uses: so many failed probes, one that heals, and a recovery in which nothing fails."""
     with build_world() as world:
         world.register(Recovery=recovery)
-        world.send(failed_probes + 20)
+        # Few enough to be no backlog, for which a recovery would go on.
+        world.send(failed_probes + 5)
         world.mapping_settles(after=_MAPPING_SECONDS)
         world.target.behaviour = after_failures(failed_probes)
         invoked_before = len(world.cloud.invocations)

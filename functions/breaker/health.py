@@ -68,9 +68,11 @@ class HealthRule:
         A period is bad from this percentage of failures on, if it has at least this many calls, or messages.
     period_seconds
         Length of a metric period. Periods begin at whole multiples of it.
-    settle_seconds
-        How long after its end a period may still change: the metric's delay, and the target's timeout, because Lambda
-        counts an error in the minute in which the call began.
+    delay_seconds
+        How long after its end a period's figures are expected.
+    timeout_seconds
+        How much longer they may change: the target's timeout, because Lambda counts an error in the minute in which
+        the call began.
     slow_seconds
         A period is bad, too, if its calls took longer than this on average and were enough; 0 for no bound.
     """
@@ -78,8 +80,14 @@ class HealthRule:
     percent: float
     minimum: int
     period_seconds: int
-    settle_seconds: int
+    delay_seconds: int
+    timeout_seconds: int
     slow_seconds: float = 0
+
+    @property
+    def settle_seconds(self) -> int:
+        """How long after its end a period may still change."""
+        return self.delay_seconds + self.timeout_seconds
 
     def is_bad(self, counts: Counts) -> bool:
         """True when enough failed, of enough, or enough were too slow."""
@@ -118,6 +126,25 @@ class HealthRule:
     def complete_periods(self, began: float, now: float) -> int:
         """Return how many of them cannot change any more."""
         return self.ended_periods(began, now - self.settle_seconds)
+
+    def wait_seconds(self, began: float, now: float, *, enough_periods: int, looked: float | None = None) -> int:
+        """Return in how many seconds a look can show what the last one could not: whole ones, 1 at least.
+
+        Something new shows when another period's figures are expected, and when enough periods are complete.
+
+        Parameters
+        ----------
+        looked
+            When what followed `began` was last looked at, None where it was not. What could have been seen since then
+            is no reason to wait.
+        """
+        last, first = (began if looked is None else looked), self.first_period(began)
+        seen = self.ended_periods(began, last - self.delay_seconds)
+        moment = first + (seen + 1) * self.period_seconds + self.delay_seconds
+        complete = first + enough_periods * self.period_seconds + self.settle_seconds
+        if last < complete:
+            moment = min(moment, complete)
+        return max(1, math.ceil(moment - now))
 
     def _failed(self, counts: Counts) -> bool:
         return self._too_many(counts.failed_calls, counts.calls) or self._too_many(

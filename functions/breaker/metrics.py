@@ -29,8 +29,21 @@ def health_rule(circuit: Circuit) -> HealthRule:
         percent=settings["ErrorRatePercent"],
         minimum=settings["MinimumInvocations"],
         period_seconds=settings["MetricPeriodSeconds"],
-        settle_seconds=settings["MetricDelaySeconds"] + circuit.target_timeout_seconds,
+        delay_seconds=settings["MetricDelaySeconds"],
+        timeout_seconds=circuit.target_timeout_seconds,
         slow_seconds=settings["SlowTargetSeconds"],
+    )
+
+
+def wait_for_metrics_seconds(
+    circuit: Circuit, began: datetime, now: datetime, *, looked: datetime | None = None
+) -> int:
+    """Return when what followed `began` is to be looked at again, in seconds, by the circuit's rule."""
+    return health_rule(circuit).wait_seconds(
+        began.timestamp(),
+        now.timestamp(),
+        enough_periods=circuit.settings["HealthPeriods"],
+        looked=looked.timestamp() if looked else None,
     )
 
 

@@ -149,7 +149,9 @@ def test_simulated_incident_has_the_states_of_the_machine() -> None:
     assert probing == (cost.FAILED_PROBE_STATES, cost.FAILED_PROBE_STEPS)
     assert closing == (cost.CLOSING_STATES, cost.CLOSING_STEPS)
     assert confirming == (cost.CONFIRMING_STATES, cost.CONFIRMING_STEPS)
+    looking_again = walk("WaitForMoreMetrics", "JudgeRecovery", "HowDoesItGoOn?", "WaitForMoreMetrics")
     assert looking == (cost.LOOK_STATES, cost.LOOK_STEPS)
+    assert looking_again == (cost.LOOK_STATES + 1, cost.LOOK_STEPS), "the last state is the next look's first"
     assert ending == (cost.ENDING_STATES, cost.ENDING_STEPS)
     assert reopening == (cost.REOPENING_STATES, cost.REOPENING_STEPS)
     assert walk("HowDoesItGoOn?", "RaiseConcurrency", "ConfirmEnabled")[0] == 3

@@ -21,7 +21,9 @@ def document(world: World) -> dict[str, Any]:
 
 
 def test_confirm_enabled_notes_when_the_step_began(world: World, document: Any) -> None:
-    assert world.run("confirm_enabled", document) == {"at": "2026-03-01T12:10:00Z", "concurrency": 2}
+    # The minute that begins now ends in 60 s, and its figures are expected 90 s later.
+    answer = {"at": "2026-03-01T12:10:00Z", "concurrency": 2, "wait_seconds": 150}
+    assert world.run("confirm_enabled", document) == answer
     record = world.record()
     assert (record.state, record.intent, record.owner) == (CircuitState.HALF_OPEN, "", document["execution"])
     recovery = record.incident["recovery"]
@@ -34,6 +36,15 @@ def test_confirm_enabled_twice_keeps_the_begin(world: World, document: Any) -> N
     world.wait(60)
     world.run("confirm_enabled", document)
     assert world.record().incident["recovery"]["began"] == "2026-03-01T12:10:00Z"
+
+
+@pytest.mark.parametrize(("later", "wait"), [(60, 90), (149, 1), (160, 1), (3600, 1)])
+def test_confirm_enabled_step_taken_over_is_looked_at_when_it_would_have_been_or_at_once(
+    world: World, document: Any, later: int, wait: int
+) -> None:
+    world.run("confirm_enabled", document)
+    world.wait(later)
+    assert world.run("confirm_enabled", document)["wait_seconds"] == wait
 
 
 @pytest.mark.parametrize("state", ["Enabling", "Updating", "Creating"])

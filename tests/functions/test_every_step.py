@@ -31,7 +31,7 @@ RESULTS: dict[str, Any] = {
     "schedule": {"failures": 2, "successes": 0, "cycles": 2, "began": "2026-03-01T12:00:00Z", "wait_seconds": 60},
     "probe": {"outcome": "FAILED", "reason": "the target answered FUNCTION_ERROR to a message"},
     "closing": {"outcome": "HEALED"},
-    "enabled": {"at": "2026-03-01T12:00:00Z", "concurrency": 2},
+    "enabled": {"at": "2026-03-01T12:00:00Z", "concurrency": 2, "wait_seconds": 150},
     "recovery": {"next": "RAISE", "reason": "0 of 9 calls failed", "step": 0, "checks": 5},
 }
 

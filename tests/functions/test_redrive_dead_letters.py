@@ -1,6 +1,7 @@
 """RedriveDeadLetters: what the incident dead-lettered goes back, once, at a bounded rate, and only where it is sure."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from breaker.redriving import LONGEST_REDRIVE_SECONDS, LONGEST_RUN_SECONDS
 from tests.functions.world import Context, World, binary, string
 
 OUTAGE = "2026-03-01T12:05:00Z"
-END, WATCH = {"next": "END"}, {"next": "WATCH"}
+END, WATCH = "END", "WATCH"
 
 
 @pytest.fixture
@@ -68,8 +69,8 @@ def recovered(world: World, outcome: str = "HEALED") -> dict[str, Any]:
 
 
 def redrive(world: World, document: dict[str, Any], **more: Any) -> Any:
-    """Run the step once."""
-    return world.run("redrive_dead_letters", document, **more)
+    """Run the step once, and return how it goes on."""
+    return world.run("redrive_dead_letters", document, **more)["next"]
 
 
 def dead_bodies(world: World) -> list[str]:
@@ -135,6 +136,29 @@ def test_redrive_piece_is_bounded_and_judged_before_the_next(world: World, monke
     assert before < began == clock.iso(world.now)
     assert redrive(world, document) == WATCH
     assert dead_bodies(world) == []
+
+
+def test_redrive_is_watched_when_the_metrics_of_the_piece_are_expected(world: World) -> None:
+    document = healed(world, "order")
+    answer = world.run("redrive_dead_letters", document)
+    # The piece ends at 12:23:07: the first whole minute after it at 12:25:00, and 90 s is CloudWatch's delay.
+    assert clock.iso(world.now + timedelta(seconds=answer["wait_seconds"])) == "2026-03-01T12:26:30Z"
+
+
+def test_redrive_that_has_moved_nothing_yet_is_gone_on_with_within_a_metric_period(world: World) -> None:
+    document = healed(world, "order")
+    world.refuse(world.sqs, "receive_message", "RequestThrottled")
+    with pytest.raises(Exception, match="RequestThrottled"):
+        redrive(world, document)
+    assert len(world.receive(url=world.dlq_url)) == 1, "as a piece that was killed leaves it"
+    world.wait(1)
+    assert redrive(world, document) == WATCH, "what the killed piece may have moved is watched"
+    world.wait(240)
+    for _ in range(3):
+        answer = world.run("redrive_dead_letters", document)
+        assert answer["next"] == WATCH
+        assert 1 <= answer["wait_seconds"] <= 60
+        world.wait(answer["wait_seconds"])
 
 
 def test_redrive_time_of_the_handler_runs_out_goes_on_in_the_next_visit(world: World) -> None:

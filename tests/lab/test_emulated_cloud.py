@@ -3,12 +3,14 @@
 import json
 import threading
 import time
+from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import quote
 
 import pytest
 
 from lab.emulated_cloud import (
+    METRIC_WAITS,
     accept_signatures_for,
     alarm_names,
     authorize_alarms_by_name,
@@ -22,8 +24,10 @@ from lab.emulated_cloud import (
     publish_metrics_of_mappings,
     take_metric_math_alarms,
     transform_nested_templates,
+    wait_for_metrics_in_full,
 )
 
+REPOSITORY = Path(__file__).resolve().parents[2]
 FUNCTION = {"config": {"FunctionName": "orders"}}
 
 
@@ -325,6 +329,29 @@ def test_schedules_of_the_emulator_are_stopped():
     rules = SimpleNamespace(_tick_scheduled_rules=lambda: pytest.fail("it ticked"))
     leave_schedules_to_the_lab(rules)
     rules._tick_scheduled_rules()
+
+
+@pytest.mark.parametrize(
+    ("path", "scaled"), [("$.schedule.wait_seconds", True), *[(path, False) for path in sorted(METRIC_WAITS)]]
+)
+def test_wait_for_metrics_is_not_scaled_and_others_are(path, scaled, monkeypatch):
+    slept = []
+    monkeypatch.setattr(time, "sleep", lambda seconds: slept.append(("in full", seconds)))
+    machines = SimpleNamespace(_scaled_sleep=lambda seconds: slept.append(("scaled", seconds)))
+    machines._execute_wait = lambda state, document, context=None: machines._scaled_sleep(document)
+    wait_for_metrics_in_full(machines)
+    machines._execute_wait({"Type": "Wait", "SecondsPath": path}, 7, {})
+    assert slept == [("scaled" if scaled else "in full", 7)]
+
+
+def test_every_wait_before_a_judgement_is_one_for_metrics():
+    states = json.loads((REPOSITORY / "statemachine" / "circuit_breaker.asl.json").read_text())["States"]
+    waits = [
+        state["SecondsPath"]
+        for state in states.values()
+        if state["Type"] == "Wait" and state["Next"] == "JudgeRecovery"
+    ]
+    assert sorted(waits) == sorted(METRIC_WAITS)
 
 
 def test_signature_for_the_proxys_host_holds_and_a_wrong_one_does_not():

@@ -5,7 +5,7 @@ import pytest
 from simulator.options import AgreementOptions, SimulateOptions, parse_options
 from simulator.policies import Policy
 from simulator.poller import LAB
-from simulator.rules import REPOSITORY, SCHEMA, settle_retry, template_default, wait_for_metrics_seconds
+from simulator.rules import REPOSITORY, SCHEMA, settle_retry, template_default
 
 
 def parse(*arguments: str) -> SimulateOptions:
@@ -72,7 +72,5 @@ def test_parse_options_with_what_cannot_be_names_option_value_and_rule(
 
 
 def test_rules_read_the_state_machines_own_waits() -> None:
-    text = (REPOSITORY / "statemachine/circuit_breaker.asl.json").read_text()
-    assert f'"Seconds": {wait_for_metrics_seconds()}' in text
     assert settle_retry().longest_wait(0) == 5
     assert settle_retry().longest_wait(100) == 30

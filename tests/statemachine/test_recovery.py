@@ -161,7 +161,7 @@ def test_change_of_any_of_the_circuits_alarms_after_a_step_pauses_again(alarm: s
 
         def ring() -> None:
             if next(first, False):
-                world.clock.after(200, lambda: set_alarm(alarm, "ALARM"))
+                world.clock.after(150, lambda: set_alarm(alarm, "ALARM"))
                 world.clock.after(400, lambda: set_alarm(alarm, "OK"))
 
         world.cloud.when_enabled = ring
@@ -176,7 +176,7 @@ def set_alarm(name: str, state: str) -> None:
 
 
 def test_bad_steps_again_and_again_lengthen_the_waits_and_hand_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(schedule_next_probe, "CYCLES_PER_EXECUTION", 20)
+    monkeypatch.setattr(schedule_next_probe, "CYCLES_PER_EXECUTION", 10)
     with recovering(ProbeBackoffRate=2, MaxProbeIntervalSeconds=300) as world:
         world.send(20)
         world.fail_recoveries(12)
@@ -267,8 +267,23 @@ def test_backlog_that_does_not_shrink_does_not_hold_a_recovery_for_ever(monkeypa
         assert limits(world) == [None, 2, 5, 6, 5, 6, 5, 0]
 
 
+def test_each_judgement_takes_two_looks_also_of_a_step_that_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ramp, "FRUITLESS_LOOKS", 2)
+    monkeypatch.setattr(ramp, "LAST_FRUITLESS_LOOK", 4)
+    with with_backlog(failing_above=5) as world:
+        ended = finish(world)
+        # A minute's figures are there at its end, and change for the target's timeout of 5 s.
+        waits = world.waits("WaitForMoreMetrics")
+        held = [seconds for seconds in waits if seconds != 5]
+        assert held, "a step was held"
+        assert all(60 <= seconds <= 120 for seconds in held)
+        judged = len(world.waits("WaitForMetrics")) + len(held)
+        assert ended.count("JudgeRecovery") == 2 * judged
+        assert len(waits) - len(held) == judged
+
+
 def test_long_recovery_is_handed_over_and_goes_on_where_it_stood(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(judge_recovery, "LOOKS_PER_EXECUTION", 4)
+    monkeypatch.setattr(judge_recovery, "LOOKS_PER_EXECUTION", 2)
     with with_backlog(failing_above=5) as world:
         poll_from(world, 5)
         finish(world)
@@ -349,7 +364,8 @@ def test_quiet_queue_does_not_hold_a_recovery_up() -> None:
 
 
 def test_trial_of_an_empty_queue_that_fails_is_paused_again() -> None:
-    with recovering(surroundings={"visibility_timeout": 30}, Recovery="IMMEDIATE") as world:
+    # Metrics are there at once in this world, so the breaker may look at once.
+    with recovering(surroundings={"visibility_timeout": 30}, Recovery="IMMEDIATE", MetricDelaySeconds=0) as world:
         world.target.behaviour = until(500)
         world.poll_every(5)
         world.clock.after(60, lambda: world.send(1))

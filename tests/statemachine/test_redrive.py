@@ -100,7 +100,7 @@ def test_redrive_that_does_harm_ends_with_the_circuit_open_and_is_not_taken_up_a
 
         def harmful(event: Any, context: Any) -> Any:
             answer = redrive(event, context)
-            if answer == {"next": "WATCH"}:
+            if answer["next"] == "WATCH":
                 world.target.behaviour = failing
                 world.clock.after(75, lambda: world.count_calls(10, failed=10))
                 world.clock.after(400, lambda: setattr(world.target, "behaviour", healthy))

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from breaker.health import Counts, Health, HealthRule, judge
 
-RULE = HealthRule(percent=80, minimum=5, period_seconds=60, settle_seconds=120)
+RULE = HealthRule(percent=80, minimum=5, period_seconds=60, delay_seconds=90, timeout_seconds=30)
 BEGAN = 1_000_030  # in the middle of the period that began at 999,960 + 60
 FIRST = 1_000_080
 COMPLETE = FIRST + 60 + 120
@@ -106,7 +106,7 @@ def test_judge_nothing_is_called_good_before_it_is_complete(counts: dict[int, Co
 
 # A slow target
 
-SLOW_RULE = HealthRule(percent=80, minimum=5, period_seconds=60, settle_seconds=120, slow_seconds=2)
+SLOW_RULE = HealthRule(percent=80, minimum=5, period_seconds=60, delay_seconds=90, timeout_seconds=30, slow_seconds=2)
 
 
 @pytest.mark.parametrize(
@@ -164,3 +164,63 @@ def test_judge_failing_period_is_told_as_failing_though_it_is_slow() -> None:
 def test_judge_good_says_whether_the_target_is_strained(counts: Counts, strained: bool) -> None:
     judgement = judge({FIRST: counts, FIRST + 60: HEALTHY}, RULE, began=BEGAN, now=COMPLETE + 60, enough_periods=1)
     assert (judgement.health, judgement.strained) == (Health.GOOD, strained)
+
+
+# When to look
+
+STEPS = st.tuples(
+    st.integers(0, 10**6).map(lambda tenths: 1_000_000 + tenths / 10),
+    st.sampled_from([1, 10, 30, 60, 300]),
+    st.integers(0, 900),
+    st.integers(1, 900),
+    st.integers(1, 5),
+)
+
+
+@pytest.mark.parametrize(
+    ("now", "looked", "wait"),
+    [
+        (BEGAN, None, 200),  # the first minute begins in 50 s, ends 60 s later, and its figures need 90 s
+        (BEGAN, BEGAN, 200),
+        (BEGAN + 170.4, BEGAN + 170.4, 30),  # never a moment too early
+        (FIRST + 150, FIRST + 150, 30),  # enough periods are complete
+        (FIRST + 150.2, FIRST + 150, 30),
+        (FIRST + 179.5, FIRST + 179.4, 1),
+        (FIRST + 180.5, FIRST + 179.9, 1),  # the judgement itself took until then
+        (FIRST + 180, FIRST + 180, 30),  # and on, a period at most
+        (FIRST + 160, None, 1),  # taken over, and nobody may have looked
+        (FIRST + 7200, None, 1),
+    ],
+)
+def test_wait_is_until_a_look_can_show_something_new(now: float, looked: float | None, wait: int) -> None:
+    assert RULE.wait_seconds(BEGAN, now, enough_periods=1, looked=looked) == wait
+
+
+def test_wait_while_a_long_timeout_passes_is_a_period() -> None:
+    rule = HealthRule(percent=80, minimum=5, period_seconds=60, delay_seconds=90, timeout_seconds=300)
+    looks, now = [], float(FIRST)
+    while rule.complete_periods(FIRST, now) < 1:
+        now += rule.wait_seconds(FIRST, now, enough_periods=1, looked=now)
+        looks.append(now - FIRST)
+    assert looks == [150, 210, 270, 330, 390, 450]
+
+
+@given(STEPS)
+def test_wait_from_look_to_look_misses_no_period_and_ends_when_enough_are_complete(
+    step: tuple[float, int, int, int, int],
+) -> None:
+    began, period, delay, timeout, enough = step
+    rule = HealthRule(percent=80, minimum=5, period_seconds=period, delay_seconds=delay, timeout_seconds=timeout)
+    first, now, looked = rule.first_period(began), began, None
+    decided = first + enough * period + rule.settle_seconds
+    expected = [first + number * period + delay for number in range(1, enough + timeout // period + 1)]
+    looks = []
+    while rule.complete_periods(began, now) < enough:
+        now, looked = now + rule.wait_seconds(began, now, enough_periods=enough, looked=looked), now
+        looked = now
+        looks.append(now)
+    assert decided <= looks[-1] < decided + 1
+    # A look for each, less than a second late, and no others.
+    moments = sorted({*expected, decided})
+    assert len(looks) <= len(moments)
+    assert all(any(moment <= look < moment + 1 for look in looks) for moment in moments)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from breaker.health import Counts, HealthRule
 from breaker.onset import first_bad_period
 
-RULE = HealthRule(percent=80, minimum=5, period_seconds=60, settle_seconds=120)
+RULE = HealthRule(percent=80, minimum=5, period_seconds=60, delay_seconds=90, timeout_seconds=30)
 OPENED = 1_772_366_430.0
 MINUTE_OF_OPENING = 1_772_366_400
 GOOD, BAD, QUIET = Counts(10, 0), Counts(10, 10), Counts()
