@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -248,14 +249,15 @@ def test_errors_of_the_last_incident_trip_nothing() -> None:
         world.send(5)
         world.run().expect("SUCCEEDED")
         world.cloud.when_enabled = lambda: None
-        # Counted into a minute before the incident ended, and seen only afterwards.
+        # Counted into a minute that began before the incident ended, and seen only afterwards.
+        minute = (world.clock.now() - timedelta(seconds=1)).replace(second=0)
         client("cloudwatch").put_metric_data(
             Namespace="AWS/Lambda",
             MetricData=[
                 {
                     "MetricName": name,
                     "Dimensions": [{"Name": "FunctionName", "Value": "OrdersTarget"}],
-                    "Timestamp": world.clock.now().replace(second=0),
+                    "Timestamp": minute,
                     "Value": 10,
                 }
                 for name in ("Invocations", "Errors")
