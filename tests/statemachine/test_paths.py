@@ -858,7 +858,8 @@ BRANCHES: dict[str, tuple[dict[str, Any], dict[str, Any], Callable[[World], obje
             world.clock.after(90, lambda: world.start({"circuit": CIRCUIT, "command": "CLOSE", "reason": "by hand"})),
         ),
     ),
-    "told to open": ({}, {}, lambda world: world.start(STARTED_BY["TakeCommand"])),
+    # To its end: beside the trip that follows it would be chance which of them opens the circuit.
+    "told to open": ({}, {}, lambda world: world.finish(world.start(STARTED_BY["TakeCommand"]))),
     "dies half open": ({}, {}, _ends_half_open),
     "takes long to recover": ({}, {}, lambda world: world.send(1)),
     "watched": ({}, {"Mode": "WATCH"}, lambda world: None),
