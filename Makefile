@@ -24,7 +24,7 @@ demo: $(READY) ## An outage on this machine, from first failure to drained backl
 compare: $(READY) ## The same outage without and with the breaker, side by side. Takes about 8 minutes.
 	@$(BIN)/python -m lab compare
 
-signals: $(READY) ## How soon each signal opens the circuit, and what is delivered until then. Takes about 5 minutes.
+signals: $(READY) ## How soon each signal opens the circuit, and what is delivered until then. Takes about 7 minutes.
 	@$(BIN)/python -m lab signals
 
 bench: $(READY) ## The same outages without a breaker, under the reference sample's policy and with this breaker. About 45 minutes; goes on where it was stopped. Options: SCENARIOS POLICIES PARTS

@@ -11,7 +11,7 @@ https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-d
 from collections.abc import Iterator
 
 from breaker.finding import Finding, Level, Plan, Rule, duration, name_of
-from breaker.pipeline import Pipeline
+from breaker.pipeline import Pipeline, QueueFacts
 from breaker.retention import DEFAULT_RETENTION_SECONDS, LONGEST_RETENTION_SECONDS, NEAR_RETENTION
 
 # What AWS recommends.
@@ -36,11 +36,16 @@ def messages_used_up(pipeline: Pipeline, plan: Plan) -> int:
 
     SQS dead-letters such a message at its next receive, whether the target works again or not.
     """
-    if pipeline.queue.max_receive_count is None:
-        return 0
     detection = plan.detection_seconds(pipeline.function.timeout_seconds)
-    last_receive_after = (pipeline.queue.max_receive_count - 1) * pipeline.queue.visibility_timeout_seconds
-    return round(plan.messages_per_second * max(0, detection - last_receive_after))
+    return used_up_within(detection, pipeline.queue, plan.messages_per_second)
+
+
+def used_up_within(seconds: int, queue: QueueFacts, messages_per_second: float) -> int:
+    """Return how many messages have used up all their receives so long after the first failure."""
+    if queue.max_receive_count is None:
+        return 0
+    last_receive_after = (queue.max_receive_count - 1) * queue.visibility_timeout_seconds
+    return round(messages_per_second * max(0, seconds - last_receive_after))
 
 
 def _visibility_timeout(pipeline: Pipeline, plan: Plan) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from breaker.finding import Finding, Level, Plan, Rule
 from breaker.pipeline import Pipeline
+from breaker.queue_findings import used_up_within
 
 DAY_SECONDS = 86_400
 _HOUR_SECONDS = 3_600
@@ -68,7 +69,7 @@ def _few_calls(pipeline: Pipeline, plan: Plan) -> Iterator[Finding]:
     found = sight(in_period, least, visibility_timeout=queue.visibility_timeout_seconds, max_receive_count=receives)
     if found.deliveries == 1:
         return
-    dead = _dead_lettered(pipeline, plan, found)
+    dead = _dead_lettered(pipeline, plan, found, calls)
     again = f"{wants}. There are {in_period:.2g} in the mean, and failed messages come again every"
     again += f" {queue.visibility_timeout_seconds} s"
     if found.seen:
@@ -89,15 +90,10 @@ def _few_calls(pipeline: Pipeline, plan: Plan) -> Iterator[Finding]:
     )
 
 
-def _dead_lettered(pipeline: Pipeline, plan: Plan, found: Sight) -> int:
+def _dead_lettered(pipeline: Pipeline, plan: Plan, found: Sight, calls: int) -> int:
     """Return how many messages have used up their receives when the mapping is disabled, or in an hour."""
-    queue = pipeline.queue
-    if queue.max_receive_count is None or pipeline.function.calls_last_day is None:
-        return 0
     paused = plan.detection_seconds(pipeline.function.timeout_seconds) + found.later_seconds
-    until = paused if found.seen else _HOUR_SECONDS
-    last_receive_after = (queue.max_receive_count - 1) * queue.visibility_timeout_seconds
-    return round(max(0, until - last_receive_after) * pipeline.function.calls_last_day / DAY_SECONDS)
+    return used_up_within(paused if found.seen else _HOUR_SECONDS, pipeline.queue, calls / DAY_SECONDS)
 
 
 def _changes(in_period: float, least: int, period: int, receives: int | None) -> Iterator[str]:

@@ -38,8 +38,6 @@ THROTTLES = {
     "sns": "Throttled",
 }
 SERVICE_ERRORS = {"lambda": "ServiceException"}
-
-
 KILLED_AFTER = "killed after"
 
 

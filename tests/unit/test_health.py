@@ -216,7 +216,7 @@ def test_wait_from_look_to_look_misses_no_period_and_ends_when_enough_are_comple
     expected = [first + number * period + delay for number in range(1, enough + timeout // period + 1)]
     looks = []
     while rule.complete_periods(began, now) < enough:
-        now, looked = now + rule.wait_seconds(began, now, enough_periods=enough, looked=looked), now
+        now += rule.wait_seconds(began, now, enough_periods=enough, looked=looked)
         looked = now
         looks.append(now)
     assert decided <= looks[-1] < decided + 1
