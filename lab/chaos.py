@@ -19,7 +19,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 from rich.console import Console
 
-from lab.accounting import Account, order_id_of, settle
+from lab.accounting import Account
 from lab.alarm import AlarmState
 from lab.alarm_stand_in import AlarmStandIn
 from lab.background import Background
@@ -351,13 +351,6 @@ class _Storm:
             self._require(lambda: self.observer.latest.depth == 0, 3.0, "")
 
     def _outcome(self, injected: Counter[tuple[str, str]], settings: dict[str, Any], calm: float | None) -> Outcome:
-        peek, places = self.lab.emulator.waiting_messages, self.lab.places
-        account = settle(
-            self.stream.sent,
-            self.observer.ledger(),
-            [order_id_of(message.body) for message in peek(places.queue_url)],
-            [order_id_of(message.body) for message in peek(places.dead_letter_queue_url)],
-        )
         return Outcome(
             injected=injected,
             blows=self.blows,
@@ -369,7 +362,7 @@ class _Storm:
             settings_before=settings,
             settings_after=self._settings(),
             owners=tuple(self._owners()),
-            account=account,
+            account=self.observer.account(),
         )
 
     def _owners(self) -> Iterator[Ownership]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from lab.accounting import LedgerEntry, ReceiveLog, times_processed
+from lab.accounting import Account, LedgerEntry, ReceiveLog, order_id_of, settle, times_processed
 from lab.background import Background
 from lab.clock import Scale, clock_text
 from lab.emulator import WaitingMessage
@@ -224,6 +224,17 @@ class Observer:
         """All that the target has processed."""
         pages = self.eyes.tables.get_paginator("scan").paginate(TableName=self.places.ledger_table, ConsistentRead=True)
         return [_ledger_entry(item) for page in pages for item in page["Items"]]
+
+    def account(self) -> Account:
+        """Where every order that was sent is now, also while orders are on their way.
+
+        An order goes from the queue to the ledger or to the dead-letter queue. The places are looked at in that order:
+        an order that moves between two looks is found twice. The other way round it would be found in neither place.
+        """
+        sent = list(self.sent)
+        waiting = [order_id_of(message.body) for message in self.eyes.peek(self.places.queue_url)]
+        dead_lettered = [order_id_of(message.body) for message in self.eyes.peek(self.places.dead_letter_queue_url)]
+        return settle(sent, self.ledger(), waiting, dead_lettered)
 
     def failed_calls(self) -> int:
         """Lambda's own count of the target's failed invocations."""

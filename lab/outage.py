@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from lab.accounting import Account, order_id_of, settle
+from lab.accounting import Account
 from lab.observation import Change, Observer, Sample
 from lab.orders import OrderStream
 
@@ -300,17 +300,11 @@ class Outage:
         time.sleep(_TICK_SECONDS)
 
     def _result(self, broken: float, fixed: float, drained: float | None, closed: float | None) -> OutageResult:
-        observer, places = self.observer, self.lab.places
+        observer = self.observer
         observer.look_closely()
         last = observer.look()
         observer.samples.append(last)
-        peek = self.lab.emulator.waiting_messages
-        account = settle(
-            self.stream.sent,
-            observer.ledger(),
-            [order_id_of(message.body) for message in peek(places.queue_url)],
-            [order_id_of(message.body) for message in peek(places.dead_letter_queue_url)],
-        )
+        account = observer.account()
         samples = observer.samples
         paused = next((sample.at for sample in samples if sample.mapping == "Disabled"), None)
         return OutageResult(
