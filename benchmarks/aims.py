@@ -77,7 +77,7 @@ def incident_of(measured: Measurement) -> Incident:
     """What a run in the lab used. The reference policy's AWS calls are Step Functions' own on AWS: no function runs."""
     ours = policies.BY_NAME[measured.policy].kind == "breaker"
     return Incident(
-        transitions=measured.states_entered,
+        transitions=measured.transitions,
         steps=measured.function_calls if ours else 0,
         failed_calls=measured.failed_calls + measured.failed_after_fix,
         failed_call_seconds=0.1,

@@ -37,8 +37,9 @@ class Measurement:
         Most messages a second that were processed after the fix, in ten seconds.
     stuck
         True where the mapping is disabled at the end and nothing is left that would enable it.
-    states_entered
-        State transitions, which AWS bills.
+    states_entered, retries
+        State transitions, which AWS bills, and retries of Tasks, which it bills as well; None in runs that did not
+        count them.
     function_seconds, function_calls
         Calls of functions by the state machine, and their time on this machine's clock, starts included.
     target_seconds
@@ -78,11 +79,17 @@ class Measurement:
     executions_failed: int
     stuck: bool
     states_entered: int
+    retries: int | None
     function_calls: int
     function_seconds: float
     copied: int
     failed_by_minute: list[int]
     series: list[list[float]]
+
+    @property
+    def transitions(self) -> int:
+        """All that AWS bills as state transitions, as far as it was counted."""
+        return self.states_entered + (self.retries or 0)
 
     @property
     def burnt_of_each(self) -> float:

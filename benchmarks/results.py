@@ -47,14 +47,16 @@ def finish(wanted: Sequence[tuple[str, str]], source: Path = UNFINISHED, target:
 def load(directory: Path = DIRECTORY) -> list[Measurement]:
     """All that is kept."""
     files = sorted(directory.glob("*--*.json"))
-    return [Measurement(**_with_dead_letters(json.loads(file.read_text()))) for file in files]
+    return [Measurement(**_of_today(json.loads(file.read_text()))) for file in files]
 
 
-def _with_dead_letters(values: dict[str, Any]) -> dict[str, Any]:
-    """The figures of a run from before redrives, when what came to the dead-letter queue was there at the end, too.
+def _of_today(values: dict[str, Any]) -> dict[str, Any]:
+    """The figures of a run from before retries were counted, or from before redrives.
 
-    It counted orders that nobody had processed; the series has always had the messages.
+    Then what came to the dead-letter queue was there at the end, too; it counted orders that nobody had processed, and
+    the series has always had the messages.
     """
+    values = {"retries": None, **values}
     if "left_dead_lettered" in values:
         return values
     depth = int(values["series"][-1][2])

@@ -44,10 +44,6 @@ def measure(
     with kind(scale=scenario.scale, mapping_change_seconds=scenario.mapping_change_seconds, build_dir=build_dir) as lab:
         try:
             lab.deploy(_parameters(scenario, policy, lab))
-            if policy.kind != "none":
-                lab.start_alarm(delay_seconds=scenario.delay_seconds)
-            if policy.kind == "breaker":
-                lab.start_schedule()
             staged = StagedOutage(lab, _plan(scenario), on_change, scenario=scenario, policy=policy)
             result = staged.run()
             return _measurement(staged, result, load)
@@ -111,6 +107,7 @@ class StagedOutage(Outage):
         try:
             self._healthy()
             self._until_the_break()
+            self._watch()
             broken = self._begin(self._scenario.troubles[0])
             for trouble in self._scenario.troubles[1:]:
                 self._let_work()
@@ -129,6 +126,13 @@ class StagedOutage(Outage):
         result = self._result(broken, fixed, drained, closed)
         self.tasks = self._read_tasks()
         return result
+
+    def _watch(self) -> None:
+        """Begin to evaluate the alarms. Earlier, those on durations could take the functions' first starts for trouble."""
+        if self._policy.kind != "none":
+            self.lab.start_alarm(delay_seconds=self._scenario.delay_seconds)
+        if self._policy.kind == "breaker":
+            self.lab.start_schedule()
 
     def _begin(self, trouble: Trouble) -> float:
         """Have the target in trouble for as long as it lasts. Returns when it began."""
@@ -245,6 +249,7 @@ def _measurement(staged: StagedOutage, result: OutageResult, load: float) -> Mea
         executions_failed=sum(report.status not in ("SUCCEEDED", "RUNNING") for report in result.executions),
         stuck=staged.is_stuck or (result.mapping_at_end == "Disabled" and not result.samples[-1].running_executions),
         states_entered=sum(state not in _NOT_ON_AWS for report in result.executions for state in report.states_entered),
+        retries=sum(report.retries for report in result.executions),
         function_calls=len(staged.tasks),
         function_seconds=round(sum(task.seconds for task in staged.tasks), 2),
         copied=_copied(staged),

@@ -37,6 +37,11 @@ def seconds(value: float | None) -> str:
     return "never" if value is None else f"{value:,.0f} s"
 
 
+def _transitions(measured: Measurement) -> str:
+    retries = "not counted" if measured.retries is None else str(measured.retries)
+    return f"{measured.transitions:,}, {retries}"
+
+
 def _closed(measured: Measurement) -> str:
     if measured.opened_after is None:
         return "-"
@@ -64,7 +69,7 @@ _LAB_ROWS: tuple[tuple[str, Callable[[Measurement], str]], ...] = (
     ("probes", lambda m: f"{m.probes}"),
     ("executions, of these failed", lambda m: f"{m.executions}, {m.executions_failed}"),
     ("mapping left disabled for good", lambda m: "**yes**" if m.stuck else "no"),
-    ("state transitions", lambda m: f"{m.states_entered:,}"),
+    ("state transitions, of these retries", _transitions),
     ("functions' time on this machine", lambda m: f"{m.function_seconds:.0f} s"),
     ("cost of the incident on AWS", lambda m: f"${incident_of(m).dollars:.5f}"),
 )

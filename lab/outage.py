@@ -81,6 +81,13 @@ class ExecutionReport:
     status: str
     states_entered: tuple[str, ...]
     output: str | None
+    # Of Tasks that had failed. A Task is entered once, however often it is tried.
+    retries: int = 0
+
+    @property
+    def transitions(self) -> int:
+        """What AWS bills: each state that was entered, and each retry (https://aws.amazon.com/step-functions/pricing/)."""
+        return len(self.states_entered) + self.retries
 
 
 class Promise:
@@ -126,8 +133,8 @@ class OutageResult:
 
     @property
     def state_transitions(self) -> int:
-        """How many states were entered, which is what AWS bills."""
-        return sum(len(report.states_entered) for report in self.executions)
+        """What AWS bills, retries included."""
+        return sum(report.transitions for report in self.executions)
 
     @property
     def price(self) -> float:
@@ -343,12 +350,16 @@ class Outage:
     @staticmethod
     def _execution_report(states: Any, item: Any) -> ExecutionReport:
         arn = item["executionArn"]
-        history = states.get_paginator("get_execution_history").paginate(executionArn=arn).search("events[]")
+        pages = states.get_paginator("get_execution_history").paginate(executionArn=arn)
+        history = list(pages.search("events[]"))
+        kinds = [event["type"] for event in history]
         entered = tuple(
             event["stateEnteredEventDetails"]["name"] for event in history if event["type"].endswith("StateEntered")
         )
+        tried = sum(kind in ("TaskScheduled", "LambdaFunctionScheduled") for kind in kinds)
         output = states.describe_execution(executionArn=arn).get("output")
-        return ExecutionReport(arn, item["status"], entered, output)
+        # The Task that is being entered now may not have been tried yet.
+        return ExecutionReport(arn, item["status"], entered, output, max(0, tried - kinds.count("TaskStateEntered")))
 
 
 def _flowing_again(samples: Sequence[Sample], fixed: float) -> float | None:

@@ -88,7 +88,7 @@ def result(**changes):
         account=settle(SENT, [LedgerEntry(order.message_id, order.order_id) for order in SENT], [], []),
         receives_burnt=0,
         failed_calls=5,
-        executions=(ExecutionReport("arn", "SUCCEEDED", ("OpenCircuit", "ProbeTarget", "ProbeTarget"), "{}"),),
+        executions=(ExecutionReport("arn", "SUCCEEDED", ("OpenCircuit", "ProbeTarget", "ProbeTarget"), "{}", 2),),
         mapping_at_end="Enabled",
         circuit_at_end="CLOSED",
         samples=(),
@@ -101,8 +101,8 @@ def result(**changes):
 def test_broken_promises_of_a_good_run_are_none():
     good = result()
     assert good.broken_promises() == []
-    assert (good.probes, good.state_transitions) == (2, 3)
-    assert good.price == pytest.approx(0.000075)
+    assert (good.probes, good.state_transitions) == (2, 5)
+    assert good.price == pytest.approx(0.000125)
     assert good.milestones.time_to_open == 139
     assert good.milestones.fix_to_drained == 90
 
