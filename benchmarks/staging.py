@@ -128,7 +128,7 @@ class StagedOutage(Outage):
         return result
 
     def _watch(self) -> None:
-        """Begin to evaluate the alarms. Earlier, those on durations could take the functions' first starts for trouble."""
+        """Begin to evaluate the alarms. Before, one on durations might take the functions' first starts for trouble."""
         if self._policy.kind != "none":
             self.lab.start_alarm(delay_seconds=self._scenario.delay_seconds)
         if self._policy.kind == "breaker":
