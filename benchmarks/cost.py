@@ -71,12 +71,12 @@ class Incident:
 
 # States that a simulated incident enters, and the functions among them. A test walks the state machine's file.
 OPENING_STATES, OPENING_STEPS = 6, 3  # LoadCircuit ... IsItPausedAgain?
-FAILED_PROBE_STATES, FAILED_PROBE_STEPS = 5, 2  # WaitBeforeProbe ... WhatNext?
+FAILED_PROBE_STATES, FAILED_PROBE_STEPS = 3, 1  # WaitBeforeProbe, ProbeTarget, WhatDidTheProbeShow?
 CLOSING_STATES, CLOSING_STEPS = 6, 3  # WaitBeforeProbe ... CloseCircuit
 RAISING_STATES, RAISING_STEPS = 1, 1  # RaiseConcurrency
 CONFIRMING_STATES, CONFIRMING_STEPS = 2, 1  # ConfirmEnabled, IsRecoveryJudged?
 LOOK_STATES, LOOK_STEPS = 3, 1  # WaitForMetrics or WaitForMoreMetrics, JudgeRecovery, HowDoesItGoOn?
-REOPENING_STATES, REOPENING_STEPS = 5, 3  # ReopenCircuit ... ScheduleNextProbe, WhatNext?
+REOPENING_STATES, REOPENING_STEPS = 3, 2  # ReopenCircuit, ConfirmPaused, IsItPausedAgain?
 ENDING_STATES, ENDING_STEPS = 2, 1  # EndIncident, CircuitClosed
 # ConfirmPaused and ConfirmEnabled ask about so often until a mapping has changed, after 15 s: 3.2 times in the mean of
 # their jittered waits. A retry is billed as a transition.

@@ -17,8 +17,8 @@ _FUNCTIONS = Path(__file__).resolve().parent.parent / "functions"
 if str(_FUNCTIONS) not in sys.path:
     sys.path.insert(0, str(_FUNCTIONS))
 
+from breaker.next_probe import CYCLES_PER_EXECUTION, LONGEST_EXECUTION  # noqa: E402
 from breaker.rejittering import LONGEST_SWEEP_SECONDS  # noqa: E402
-from schedule_next_probe import CYCLES_PER_EXECUTION, LONGEST_EXECUTION  # noqa: E402
 
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
 IN_FLIGHT = 120_000
@@ -28,8 +28,8 @@ HISTORY_EVENTS = 25_000
 CONTROL_PLANE_CALLS = 15
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
 LONGEST_RETENTION_DAYS = 14
-# By schedule_next_probe's own account of a cycle.
-EVENTS_OF_A_CYCLE = 16
+# By next_probe's own account of a cycle.
+EVENTS_OF_A_CYCLE = 9
 # tests/template/test_attach.py counts the characters of the step roles' policies.
 CIRCUITS = 13
 # UpdateEventSourceMapping, and GetEventSourceMapping before it and until it has changed.

@@ -51,13 +51,13 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
         owner=document.execution,
         reason=record.incident.get("reopen_reason", "") if again else document.trip_reason,
         state=CircuitState.OPEN,
-        sets={} if again else {"next_probe_at": _first_probe_at(document, record)},
+        sets={"next_probe_at": _next_probe_at(document, record)},
         removes=["intent", "incident.recovery", "incident.reopen_reason", "incident.outcome", "incident.order"],
         details={"trip": document.result("trip"), "paused_at": paused_at},
     )
     return {"paused_at": paused_at}
 
 
-def _first_probe_at(document: StateDocument, record: Record) -> str:
-    wait = timedelta(seconds=document.result("schedule")["wait_seconds"])
+def _next_probe_at(document: StateDocument, record: Record) -> str:
+    wait = timedelta(seconds=document.schedule["wait_seconds"])
     return held_until(record, now=clock.now()) or clock.iso(clock.now() + wait)

@@ -41,7 +41,7 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
         if then == "STAY_OPEN"
         else "the mapping is enabled all the same"
     )
-    reason = f"gave up after {document.result('schedule')['failures']} failed probes; {what_next}"
+    reason = f"gave up after {document.schedule['failures']} failed probes; {what_next}"
     announced = change_circuit(
         table,
         record,

@@ -59,7 +59,7 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
         return {"ours": True, "incident": incident, "stands": "HALF_OPEN"}
     if record.state is CircuitState.OPEN and not record.intent:
         # Whoever gave up before has a successor now. A mapping that somebody enabled meanwhile is the probe's to see.
-        wait = timedelta(seconds=document.result("schedule")["wait_seconds"])
+        wait = timedelta(seconds=document.schedule["wait_seconds"])
         table.write(
             document.circuit.name,
             owner=document.execution,

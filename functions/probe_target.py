@@ -1,10 +1,10 @@
-"""Try the target with one message and settle it. No content of a message leaves this handler."""
+"""Try the target with one message, settle it, and say when to try again. No content of a message leaves here."""
 
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
-from breaker import clients, clock, environment, source_queue
+from breaker import clients, clock, environment, next_probe, source_queue
 from breaker.alarm import any_rings
 from breaker.announcements import Change
 from breaker.changes import change_circuit
@@ -26,6 +26,8 @@ logger = Logger()
 
 # Processed messages in a row that are believed although the alarm is still in ALARM.
 SUCCESSES_DESPITE_ALARM = 3
+# What another probe follows.
+_GOES_ON = ("FAILED", "CONFIRMING", "NOTHING_TO_TRY", "HELD_OPEN")
 
 
 @logger.inject_lambda_context
@@ -41,7 +43,8 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
         delayed; QUEUE_EMPTY, there is none; HELD_OPEN, nothing is to be tried before `"until": <ISO 8601>`, by hand;
         TRIAL, too few messages go on failing to decide, or the mapping would drop all there are, and no other can be
         probed with; OVERRIDDEN, somebody else has enabled the mapping; MAPPING_GONE, somebody has deleted it. After
-        QUEUE_EMPTY and TRIAL only the mapping can show whether the target works.
+        QUEUE_EMPTY and TRIAL only the mapping can show whether the target works. With it comes how the incident goes
+        on: `next`, `wait_seconds` and the counts that `breaker.next_probe.after` returns.
     Raises
         CircuitTakenOver
     """
@@ -50,12 +53,17 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     record = owned_record(table, document.circuit.name, document.execution)
     mapping = read_mapping(clients.lambda_control(), document.circuit.mapping_id)
     if mapping.is_on:
-        return {"outcome": "OVERRIDDEN", "reason": f"somebody else has enabled the mapping, it is {mapping.state}"}
+        probe = {"outcome": "OVERRIDDEN", "reason": f"somebody else has enabled the mapping, it is {mapping.state}"}
+        return probe | _schedule(document, probe)
     if mapping.is_gone:
-        return {"outcome": "MAPPING_GONE", "reason": f"the mapping has been deleted, it is {mapping.state}"}
+        probe = {"outcome": "MAPPING_GONE", "reason": f"the mapping has been deleted, it is {mapping.state}"}
+        return probe | _schedule(document, probe)
     until = held_until(record, now=clock.now())
     if until:
-        return {"outcome": "HELD_OPEN", "reason": f"held open by hand until {until}", "until": until}
+        probe = {"outcome": "HELD_OPEN", "reason": f"held open by hand until {until}", "until": until}
+        schedule = _schedule(document, probe)
+        table.write(document.circuit.name, owner=document.execution, sets=_due(probe, schedule))
+        return probe | schedule
     prober = Prober(document.circuit, document.execution, table, clients.sqs(), clients.lambda_invoke())
     held, ended = prober.live_messages()
     tried = prober.try_one(held)
@@ -69,17 +77,33 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
             "incident.failed_probes": 0 if tried.verdict.processed and not tried.slow else 1,
             "incident.processed_by_breaker": 1 if tried.verdict.processed else 0,
         }
+    schedule = _schedule(document, probe)
     change_circuit(
         table,
         record,
         Change.PROBED,
         owner=document.execution,
         reason=probe["reason"],
-        sets={"incident.most_held": max(len(tried.held), record.incident.get("most_held", 0))},
+        sets={
+            "incident.most_held": max(len(tried.held), record.incident.get("most_held", 0)),
+            **_due(probe, schedule),
+        },
         adds=adds,
         details={"probe": probe},
     )
-    return probe
+    return probe | schedule
+
+
+def _schedule(document: StateDocument, probe: dict[str, Any]) -> dict[str, Any]:
+    schedule = next_probe.after(probe, document.schedule, document.circuit.settings, now=clock.now())
+    logger.info(f"probe: {probe['outcome']}", extra={"circuit": document.circuit.name, **schedule})
+    return schedule
+
+
+def _due(probe: dict[str, Any], schedule: dict[str, Any]) -> dict[str, str]:
+    """Return what the record says of the next probe, nothing where there is none."""
+    goes_on = probe["outcome"] in _GOES_ON
+    return {"next_probe_at": next_probe.due_at(probe, schedule["wait_seconds"], now=clock.now())} if goes_on else {}
 
 
 def _after_a_try(document: StateDocument, tried: Try, verdict: Verdict) -> dict[str, Any]:
@@ -92,7 +116,7 @@ def _after_a_try(document: StateDocument, tried: Try, verdict: Verdict) -> dict[
         # Processed is processed: the message is gone. But a target this slow is what the circuit was opened for.
         bound = document.circuit.settings["SlowTargetSeconds"]
         return {"outcome": "FAILED", "reason": f"{answer}, but took longer than {bound:g} s"}
-    in_a_row = document.result("schedule").get("successes", 0) + 1
+    in_a_row = document.schedule.get("successes", 0) + 1
     at = clock.iso(clock.now())
     # Once closed, only a change of an alarm to ALARM can open the circuit again. While an alarm has not left ALARM, a
     # lucky message must not end the incident; an alarm that never leaves it must not keep the circuit open either.

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
-from breaker import clients, environment
+from breaker import clients, clock, environment, next_probe
 from breaker.circuit_table import CircuitTable
 from breaker.mapping import read_mapping
 from breaker.ownership import owned_record
@@ -24,7 +24,8 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     Input
         The state document with `recovery`.
     Output
-        `{"outcome": "REOPENED", "reason": <one line>, "checks": n}`, which stands in place of the last probe.
+        `{"outcome": "REOPENED", "reason": <one line>, "checks": n}` and how the incident goes on, as after a probe that
+        failed (`breaker.next_probe`). It stands in place of the last probe.
     Raises
         MappingNotSettled while another change of the mapping is in progress; CircuitTakenOver.
     """
@@ -44,4 +45,5 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     mapping = read_mapping(clients.lambda_control(), document.circuit.mapping_id)
     if not mapping.is_off and not mapping.is_gone:
         pause(clients.lambda_control(), record, mapping)
-    return {"outcome": "REOPENED", "reason": judged["reason"], "checks": judged["checks"]}
+    reopened = {"outcome": "REOPENED", "reason": judged["reason"], "checks": judged["checks"]}
+    return reopened | next_probe.after(reopened, document.schedule, document.circuit.settings, now=clock.now())

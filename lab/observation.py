@@ -308,7 +308,7 @@ class Observer:
         The breaker writes when the probe is due by its own clock, where a wait takes its full length. The emulator
         shortens the wait, so what counts is how far ahead the probe was when the record was first seen.
         """
-        if next_probe_at is None or step != "WaitBeforeProbe":
+        if next_probe_at is None or step not in ("WaitBeforeFirstProbe", "WaitBeforeProbe"):
             return None
         if self._probe_due is None or self._probe_due[0] != next_probe_at:
             due = datetime.fromisoformat(next_probe_at).timestamp()

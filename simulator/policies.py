@@ -137,7 +137,6 @@ class Breaker:
                 yield from self._give_up()
                 return
             wait = self._wait(0 if outcome == "CONFIRMING" else failures)
-            yield world.clock + step  # ScheduleNextProbe
         world.circuit = CLOSED
         world.events.closed.append(world.since_start)
 

@@ -129,6 +129,20 @@ class StateDocument:
         """One line on what tripped the circuit."""
         return str(self.result("trip")["reason"])
 
+    @property
+    def schedule(self) -> Mapping[str, Any]:
+        """How often has been probed, and the wait for the next: with the last probe, before that as LoadCircuit began.
+
+        A machine of the release before keeps both in LoadCircuit's place, beside what today's ProbeTarget answers.
+
+        Raises
+        ------
+        BadStateDocument
+            Neither is there.
+        """
+        probe = self.results.get("probe")
+        return probe if isinstance(probe, Mapping) and "wait_seconds" in probe else self.result("schedule")
+
     def result(self, name: str) -> Mapping[str, Any]:
         """Return what an earlier step put at `$.<name>`.
 

@@ -141,13 +141,13 @@ def test_simulated_incident_has_the_states_of_the_machine() -> None:
     opening = walk(
         "LoadCircuit", "WhatIsAsked?", "OpenCircuit", "WhereDoesItStand?", "ConfirmPaused", "IsItPausedAgain?"
     )
-    probing = walk("WaitBeforeProbe", "ProbeTarget", "WhatDidTheProbeShow?", "ScheduleNextProbe", "WhatNext?")
-    closing = walk("WaitBeforeProbe", "ProbeTarget", "WhatDidTheProbeShow?", "SettleHeldMessages", "AreAllSettled?",
-                   "CloseCircuit")  # fmt: skip
+    probing = walk("WaitBeforeProbe", "ProbeTarget", "WhatDidTheProbeShow?")
+    closing = walk("WaitBeforeFirstProbe", "ProbeTarget", "WhatDidTheProbeShow?", "SettleHeldMessages",
+                   "AreAllSettled?", "CloseCircuit")  # fmt: skip
     confirming = walk("ConfirmEnabled", "IsRecoveryJudged?")
     looking = walk("WaitForMetrics", "JudgeRecovery", "HowDoesItGoOn?")
     ending = walk("EndIncident", "CircuitClosed")
-    reopening = walk("ReopenCircuit", "ConfirmPaused", "IsItPausedAgain?", "ScheduleNextProbe", "WhatNext?")
+    reopening = walk("ReopenCircuit", "ConfirmPaused", "IsItPausedAgain?")
     assert opening == (cost.OPENING_STATES, cost.OPENING_STEPS)
     assert probing == (cost.FAILED_PROBE_STATES, cost.FAILED_PROBE_STEPS)
     assert closing == (cost.CLOSING_STATES, cost.CLOSING_STEPS)
@@ -163,9 +163,9 @@ def test_simulated_incident_has_the_states_of_the_machine() -> None:
 def test_breaker_states_grow_with_what_happens() -> None:
     usual = {"failed_probes": 5, "ramp_steps": 3, "looks": 12, "reopened": 0, "openings": 1}
     states, steps = breaker_states(**usual)
-    # 6 to open, 25 to probe, 6 to close, 2 raises, 6 to confirm, 36 looks, 2 to end, 12 retries.
-    assert (states, steps) == (95, 3 + 10 + 3 + 2 + 3 + 12 + 1 + 12)
-    assert breaker_states(**{**usual, "failed_probes": 6}) == (states + 5, steps + 2)
+    # 6 to open, 15 to probe, 6 to close, 2 raises, 6 to confirm, 36 looks, 2 to end, 12 retries.
+    assert (states, steps) == (85, 3 + 5 + 3 + 2 + 3 + 12 + 1 + 12)
+    assert breaker_states(**{**usual, "failed_probes": 6}) == (states + 3, steps + 1)
     assert breaker_states(**{**usual, "reopened": 1, "ramp_steps": 4})[0] > states + 13
 
 

@@ -62,7 +62,6 @@ BEFORE: dict[str, Surroundings] = {
     "OpenCircuit": lambda world, events: None,
     "ConfirmPaused": lambda world, events: run_before(world, events, "open_circuit"),
     "ProbeTarget": lambda world, events: (opened(world, events), world.send()),
-    "ScheduleNextProbe": probed,
     "HandOver": probed,
     "GiveUp": probed,
     "RejitterBacklog": probed,
@@ -89,6 +88,7 @@ def test_events_are_one_for_each_function_and_for_each_way_to_start() -> None:
     modules = {path.stem for path in (REPOSITORY / "functions").glob("*.py")}
     assert set(event_names()) == modules | set(STARTS) | set(COMMANDS)
     assert modules == {module_of(task) for task in tasks()} | {
+        "schedule_next_probe",
         "find_pipeline",
         "register_circuit",
         "reconcile_circuits",
@@ -149,7 +149,6 @@ def test_event_is_what_the_machine_passes_on(world: World, events: Events, task:
         ("OpenCircuit", ["ConfirmPaused"]),
         ("ConfirmPaused", ["ProbeTarget"]),
         ("ProbeTarget", ["SettleHeldMessages"]),
-        ("ScheduleNextProbe", ["ProbeTarget"]),
         ("HandOver", ["HandedOver"]),
         ("GiveUp", ["SettleHeldMessages"]),
         ("RejitterBacklog", ["SettleHeldMessages"]),
@@ -204,8 +203,6 @@ def test_start_event_leads_through_a_whole_incident(world: World, events: Events
         *(["TakeCommand"] if start == "open_by_hand" else []),
         "OpenCircuit",
         "ConfirmPaused",
-        "ProbeTarget",
-        "ScheduleNextProbe",
         "ProbeTarget",
         "SettleHeldMessages",
         "CloseCircuit",

@@ -3,7 +3,7 @@
 import pytest
 
 from breaker.circuit_table import CircuitState
-from tests.functions.world import World
+from tests.functions.world import World, failing
 
 SCHEDULE = {"next": "GIVE_UP", "failures": 3, "cycles": 4, "began": "2026-03-01T12:00:00Z", "wait_seconds": 120}
 
@@ -31,7 +31,9 @@ def test_give_up_records_and_announces_what_happens_then(world: World, then: str
 
 def test_give_up_forgets_the_next_probe(world: World) -> None:
     document = world.open(schedule=SCHEDULE, probe={"outcome": "FAILED", "reason": "test"})
-    world.run("schedule_next_probe", document)
+    world.send()
+    world.target = failing
+    document["probe"] = world.run("probe_target", document)
     world.run("give_up", document)
     assert not any("next_probe_at" in item for item in world.items())
 

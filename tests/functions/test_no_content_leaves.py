@@ -143,7 +143,6 @@ def test_no_content_leaves_a_whole_incident(world: World, listener: Listener, to
         world.target = target
         document["probe"] = listener.run("probe_target", document)
         assert document["probe"]["outcome"] == "FAILED"
-        document["schedule"] = listener.run("schedule_next_probe", document)
     world.target = lambda event: {**processing(event), "thanks": token}
     document["probe"] = listener.run("probe_target", document)
     assert document["probe"]["outcome"] == "HEALED"

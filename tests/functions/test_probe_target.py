@@ -4,13 +4,14 @@ import base64
 import hashlib
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from botocore.exceptions import ConnectionClosedError, IncompleteReadError, ReadTimeoutError
 
-from breaker import clients
+from breaker import clients, clock
 from breaker.circuit_table import CircuitState
 from breaker.holding import MAX_HOLD_SECONDS
 from tests.functions.world import (
@@ -29,10 +30,19 @@ from tests.functions.world import (
 HIDDEN_SECONDS = 450
 
 
+SCHEDULE = {"next", "failures", "successes", "cycles", "began", "wait_seconds"}
+
+
 def probe(world: World, document: dict[str, Any], *, after: float = 60) -> Any:
-    """Let time pass and probe."""
+    """Let time pass and probe; return the verdict, without how the incident goes on."""
     world.wait(after)
-    return world.run("probe_target", document)
+    return verdict_of(world.run("probe_target", document))
+
+
+def verdict_of(answer: dict[str, Any]) -> dict[str, Any]:
+    """Return a probe's verdict, without how the incident goes on, which every answer has."""
+    assert set(answer) >= SCHEDULE
+    return {name: value for name, value in answer.items() if name not in SCHEDULE}
 
 
 def counters(world: World) -> dict[str, int]:
@@ -66,13 +76,13 @@ def test_probe_target_processed_while_the_alarm_is_on_is_believed_after_three_in
     document = world.open()
     world.set_alarm("ALARM")
     for _ in range(2):
-        document["probe"] = probe(world, document)
-        assert document["probe"] == {
+        world.wait(60)
+        document["probe"] = world.run("probe_target", document)
+        assert verdict_of(document["probe"]) == {
             "outcome": "CONFIRMING",
             "reason": "the target answered PROCESSED to a message; an alarm is still in ALARM",
             "at": document["probe"]["at"],
         }
-        document["schedule"] = world.run("schedule_next_probe", document)
     assert probe(world, document)["outcome"] == "HEALED"
     assert world.messages() == []
     assert counters(world) == {"probes": 3, "receives": 3, "processed_by_breaker": 3}
@@ -636,6 +646,69 @@ def test_probe_target_mapping_deleted_by_somebody_is_said_so(world: World) -> No
     answer = probe(world, document)
     assert answer == {"outcome": "MAPPING_GONE", "reason": "the mapping has been deleted, it is Deleted"}
     assert world.invocations == []
+
+
+# How the incident goes on
+
+
+def test_probe_target_failure_is_counted_and_the_next_probe_written_down(world: World) -> None:
+    world.register(ProbeJitterPercent=0)
+    for _ in range(5):
+        world.send()
+    world.target = failing
+    document = world.open()
+    for failures, wait in ((1, 60), (2, 120), (3, 120)):
+        world.wait(60)
+        document["probe"] = world.run("probe_target", document)
+        going_on = {name: document["probe"][name] for name in ("next", "failures", "cycles", "wait_seconds")}
+        assert going_on == {"next": "WAIT", "failures": failures, "cycles": failures, "wait_seconds": wait}
+        item = next(item for item in world.items() if item["sk"] == "CIRCUIT")
+        assert item["next_probe_at"] == clock.iso(clock.now() + timedelta(seconds=wait))
+
+
+def test_probe_target_last_failure_allowed_gives_up(world: World) -> None:
+    world.register(MaxProbes=2)
+    world.send()
+    world.target = failing
+    document = world.open()
+    said = []
+    for _ in range(2):
+        world.wait(60)
+        document["probe"] = world.run("probe_target", document)
+        said.append(document["probe"]["next"])
+    assert said == ["WAIT", "GIVE_UP"]
+
+
+def test_probe_target_says_of_no_next_probe_where_there_is_none(world: World) -> None:
+    world.send()
+    document = world.open()
+    first = next(item for item in world.items() if item["sk"] == "CIRCUIT")["next_probe_at"]
+    assert probe(world, document)["outcome"] == "HEALED"
+    assert next(item for item in world.items() if item["sk"] == "CIRCUIT")["next_probe_at"] == first
+
+
+def test_probe_target_held_open_looks_again_in_five_minutes_and_names_the_end(world: World) -> None:
+    world.send()
+    document = world.open()
+    until = clock.iso(clock.now() + timedelta(hours=2))
+    world.table.write("orders", owner=document["execution"], sets={"incident.hold_until": until})
+    world.wait(60)
+    answer = world.run("probe_target", document)
+    assert (answer["outcome"], answer["wait_seconds"], answer["failures"]) == ("HELD_OPEN", 300, 0)
+    assert next(item for item in world.items() if item["sk"] == "CIRCUIT")["next_probe_at"] == until
+    world.wait(2 * 3600 - 90)
+    assert world.run("probe_target", {**document, "probe": answer})["wait_seconds"] == 30
+
+
+def test_probe_target_goes_on_from_the_schedule_of_a_release_before(world: World) -> None:
+    world.register(ProbeJitterPercent=0)
+    world.send()
+    world.target = failing
+    document = world.open()
+    document["schedule"] = {**document["schedule"], "failures": 4, "cycles": 6}
+    document["probe"] = {"outcome": "FAILED", "reason": "as it was said then"}
+    answer = world.run("probe_target", document)
+    assert (answer["failures"], answer["cycles"], answer["wait_seconds"]) == (5, 7, 120)
 
 
 # Nothing else can be probed: the mapping itself is tried

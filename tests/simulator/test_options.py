@@ -72,5 +72,5 @@ def test_parse_options_with_what_cannot_be_names_option_value_and_rule(
 
 
 def test_rules_read_the_state_machines_own_waits() -> None:
-    assert settle_retry().longest_wait(0) == 5
+    assert settle_retry().longest_wait(0) == 10
     assert settle_retry().longest_wait(100) == 30

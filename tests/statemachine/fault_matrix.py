@@ -14,7 +14,7 @@ from calls import KILLED_AFTER, Call, Calls, Fault, Made, hooked
 from harness import CIRCUIT, TARGET, World, after_failures, build_world, client, failing, healthy
 from machine_checks import tasks_of
 
-import schedule_next_probe
+from breaker import next_probe
 
 RECONCILER = "ReconcileCircuits"
 RECONCILER_SECONDS = 300
@@ -57,7 +57,7 @@ def _recovery_fails_once(world: World) -> None:
 
 
 def _step_breaks(world: World) -> None:
-    world.break_step("ScheduleNextProbe", times=30)
+    world.break_step("ProbeTarget", times=30)
     world.target.behaviour = after_failures(1)
 
 
@@ -120,7 +120,7 @@ def incident(
     scenario: Scenario, *, fault: Fault | None = None, reconciled: bool = True
 ) -> Iterator[tuple[World, Calls]]:
     """Run an incident to its end, and yield its world."""
-    cycles = schedule_next_probe.CYCLES_PER_EXECUTION
+    cycles = next_probe.CYCLES_PER_EXECUTION
     with build_world(target_timeout=5) as world:
         client("lambda").update_event_source_mapping(
             UUID=world.mapping_id, ScalingConfig={"MaximumConcurrency": OWN_CONCURRENCY}
@@ -135,7 +135,7 @@ def incident(
         calls = Calls(world, fault)
         scenario.prepare(world)
         calls.watch()
-        schedule_next_probe.CYCLES_PER_EXECUTION = scenario.cycles or cycles
+        next_probe.CYCLES_PER_EXECUTION = scenario.cycles or cycles
         try:
             with hooked(calls):
                 world.start()
@@ -144,7 +144,7 @@ def incident(
                 _let_it_end(world, fault, reconciled=reconciled)
                 yield world, calls
         finally:
-            schedule_next_probe.CYCLES_PER_EXECUTION = cycles
+            next_probe.CYCLES_PER_EXECUTION = cycles
 
 
 def _let_it_end(world: World, fault: Fault | None, *, reconciled: bool) -> None:

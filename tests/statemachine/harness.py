@@ -721,9 +721,10 @@ class World:
         """Return (function, error name) of every invocation that ended in an error, in order."""
         return self.cloud.failures
 
-    def waits(self, state: str = "WaitBeforeProbe") -> list[float]:
-        """Return how long each visit to a Wait state waited, in seconds."""
-        return [wait.seconds for wait in self.cloud.waits if wait.state == state]
+    def waits(self, *states: str) -> list[float]:
+        """Return how long each visit to Wait states took, in seconds; to those before probes unless told otherwise."""
+        states = states or ("WaitBeforeFirstProbe", "WaitBeforeProbe")
+        return [wait.seconds for wait in self.cloud.waits if wait.state in states]
 
     def target_first_received_at(self) -> float:
         """Return the seconds from the start to the target's first invocation."""

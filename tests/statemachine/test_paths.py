@@ -36,7 +36,7 @@ from harness import (
 from machine_checks import LOADED, states_of, tasks_of, transitions_of
 
 import judge_recovery
-import schedule_next_probe
+from breaker import next_probe
 
 STEPS = sorted(set(tasks_of(machine_definition())) - {"RecordFailure"})
 # They act for the owner. OpenCircuit becomes the owner.
@@ -115,7 +115,7 @@ def test_states_of_the_shortest_incident_in_order() -> None:
             "WhereDoesItStand?",
             "ConfirmPaused",
             "IsItPausedAgain?",
-            "WaitBeforeProbe",
+            "WaitBeforeFirstProbe",
             "ProbeTarget",
             "WhatDidTheProbeShow?",
             "SettleHeldMessages",
@@ -444,7 +444,7 @@ def test_aborted_owner_is_replaced_by_the_next_trip() -> None:
 
 
 def test_long_outage_is_handed_over_to_a_fresh_execution(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(schedule_next_probe, "CYCLES_PER_EXECUTION", 3)
+    monkeypatch.setattr(next_probe, "CYCLES_PER_EXECUTION", 3)
     with paths(FirstProbeSeconds=10, ProbeBackoffRate=2, MaxProbeIntervalSeconds=1000) as world:
         world.send(5)
         world.target.behaviour = after_failures(7)
@@ -696,7 +696,7 @@ def test_rejitter_of_an_empty_backlog_ends() -> None:
 def paths_through(step: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """Yield a world whose next incident visits `step`."""
     if step == "HandOver":
-        monkeypatch.setattr(schedule_next_probe, "CYCLES_PER_EXECUTION", 2)
+        monkeypatch.setattr(next_probe, "CYCLES_PER_EXECUTION", 2)
     with paths(**LEADS_TO.get(step, {})) as world:
         if step == "RedriveDeadLetters":
             world.send(2)
@@ -872,7 +872,7 @@ BRANCHES: dict[str, tuple[dict[str, Any], dict[str, Any], Callable[[World], obje
 def test_every_state_is_reached_and_every_branch_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     taken: set[tuple[str, str]] = set()
     for name, (surroundings, settings, prepare) in BRANCHES.items():
-        monkeypatch.setattr(schedule_next_probe, "CYCLES_PER_EXECUTION", 1 if name == "a recovery that fails" else 500)
+        monkeypatch.setattr(next_probe, "CYCLES_PER_EXECUTION", 1 if name == "a recovery that fails" else 500)
         monkeypatch.setattr(judge_recovery, "LOOKS_PER_EXECUTION", 1 if name == "takes long to recover" else 600)
         with paths(surroundings=surroundings, **QUICK | settings) as world:
             event = {"circuit": CIRCUIT, "cause": world.alarm_event()}

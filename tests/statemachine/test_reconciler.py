@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from harness import ALARM, CIRCUIT, World, after_failures, build_world, client, failing, healthy, until
 
-import schedule_next_probe
-from breaker import clients
+from breaker import clients, next_probe
 from breaker.reconciliation import Reconciler
 
 PERIOD = 300
@@ -40,7 +39,7 @@ def settled(world: World, *, within: float) -> None:
         ("OpenCircuit", 1),
         ("ConfirmPaused", 1),
         ("ProbeTarget", 1),
-        ("ScheduleNextProbe", 1),
+        ("ProbeTarget", 2),
         ("RejitterBacklog", 1),
         ("SettleHeldMessages", 1),
         ("CloseCircuit", 1),
@@ -119,7 +118,7 @@ def claim_and_stop(event: Any, context: Any) -> Any:
 
 
 def test_hand_over_that_died_before_the_start_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(schedule_next_probe, "CYCLES_PER_EXECUTION", 2)
+    monkeypatch.setattr(next_probe, "CYCLES_PER_EXECUTION", 2)
     with reconciled() as world:
         world.send(6)
         world.target.behaviour = until(600)
@@ -129,7 +128,7 @@ def test_hand_over_that_died_before_the_start_is_started(monkeypatch: pytest.Mon
         world.run().expect("SUCCEEDED", last="HandedOver")
         assert world.record()["successor"] not in world.executions()
         monkeypatch.setattr(clients.stepfunctions(), "start_execution", start)
-        monkeypatch.setattr(schedule_next_probe, "CYCLES_PER_EXECUTION", 500)
+        monkeypatch.setattr(next_probe, "CYCLES_PER_EXECUTION", 500)
         assert world.reconcile() == {CIRCUIT: "RESUMED"}
         world.finish(world.record()["successor"]).expect("SUCCEEDED", last="CircuitClosed")
         assert len(world.executions()) == 2

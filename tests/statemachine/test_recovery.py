@@ -9,8 +9,7 @@ import pytest
 from harness import ALARM, Ended, World, after_failures, build_world, client, failing, healthy, until
 
 import judge_recovery
-import schedule_next_probe
-from breaker import ramp
+from breaker import next_probe, ramp
 
 
 @contextmanager
@@ -176,7 +175,7 @@ def set_alarm(name: str, state: str) -> None:
 
 
 def test_bad_steps_again_and_again_lengthen_the_waits_and_hand_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(schedule_next_probe, "CYCLES_PER_EXECUTION", 10)
+    monkeypatch.setattr(next_probe, "CYCLES_PER_EXECUTION", 10)
     with recovering(ProbeBackoffRate=2, MaxProbeIntervalSeconds=300) as world:
         world.send(20)
         world.fail_recoveries(12)

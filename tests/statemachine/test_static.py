@@ -132,12 +132,12 @@ BREAKAGES: list[tuple[Check, str, Callable[[Machine], object]]] = [
     (checks.language_problems, "expression", lambda m: _first(m, "Fail")[1].update(Cause="{% $states.input %}")),
     (checks.document_problems, "document lost", lambda m: m["States"]["ProbeTarget"].pop("ResultPath")),
     (checks.default_problems, "no default", lambda m: _first(m, "Choice")[1].pop("Default")),
-    (checks.unset_path_problems, "document lost", lambda m: m["States"]["ScheduleNextProbe"].pop("ResultPath")),
+    (checks.unset_path_problems, "document lost", lambda m: m["States"]["SettleHeldMessages"].pop("ResultPath")),
     (checks.unset_path_problems, "place renamed", lambda m: m["States"]["JudgeRecovery"].update(ResultPath="$.step")),
     (
         checks.unset_path_problems,
         "asked before there is an answer",
-        lambda m: m["States"]["WaitBeforeProbe"].update(Next="WhatDidTheProbeShow?"),
+        lambda m: m["States"]["ConfirmEnabled"].update(Next="HowDoesItGoOn?"),
     ),
     (
         checks.unset_path_problems,
@@ -148,7 +148,7 @@ BREAKAGES: list[tuple[Check, str, Callable[[Machine], object]]] = [
     (
         checks.unset_path_problems,
         "a wait of a claim gone on with",
-        lambda m: m["States"]["WaitBeforeProbe"].update(SecondsPath="$.probe.wait_seconds"),
+        lambda m: m["States"]["WaitBeforeFirstProbe"].update(SecondsPath="$.probe.wait_seconds"),
     ),
 ]
 

@@ -23,7 +23,7 @@ from harness import (
     substitute,
 )
 
-import schedule_next_probe
+from breaker import next_probe
 
 
 @contextmanager
@@ -93,7 +93,7 @@ def test_giving_up_before_the_upgrade_stays_open_and_says_so() -> None:
 
 
 def test_long_incident_is_handed_over_to_a_successor_of_this_release(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(schedule_next_probe, "CYCLES_PER_EXECUTION", 3)
+    monkeypatch.setattr(next_probe, "CYCLES_PER_EXECUTION", 3)
     with before_the_upgrade() as world:
         world.send(5)
         world.target.behaviour = after_failures(4)
