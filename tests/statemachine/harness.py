@@ -43,6 +43,7 @@ from moto.awslambda.utils import get_backend
 from moto.sns.models import sns_backends
 from moto.sqs.models import sqs_backends
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
+from savings import savings
 from simulated_clock import SimulatedClock
 
 from tests.schemas.schema_files import check_announcement
@@ -888,6 +889,7 @@ def build_world(
     output = io.StringIO()
     with ExitStack() as stack:
         stack.enter_context(unittest.mock.patch.dict(os.environ, environment))
+        stack.enter_context(savings())
         stack.enter_context(mock_aws(config=services))  # type: ignore[arg-type]
         clock = stack.enter_context(SimulatedClock(START))
         # The real monotonic clock stands still beside this one.
