@@ -95,7 +95,8 @@ SCENARIOS = (
     ),
     Scenario("watches", {"Mode": "WATCH"}),
     Scenario("breaks", {"Recovery": "IMMEDIATE"}, _step_breaks),
-    Scenario("redrives", {"Recovery": "IMMEDIATE", "Redrive": True}, _dead_letters),
+    # A message that a killed step leaves hidden is waited for, with a look in each period.
+    Scenario("redrives", {"Recovery": "IMMEDIATE", "Redrive": True, "MetricPeriodSeconds": 60}, _dead_letters),
     Scenario("is told to close", {"Recovery": "IMMEDIATE"}, _is_told_to_close),
     Scenario("dies", {"Recovery": "IMMEDIATE"}, _dies),
 )
