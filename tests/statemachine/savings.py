@@ -5,11 +5,14 @@ models. Each saving names what it saves.
 """
 
 import functools
+import io
+import itertools
 import json
 import unittest.mock
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import fastjsonschema
 import moto.stepfunctions.parser.asl.component.state.exec.state_task.lambda_eval_utils as lambda_calls
@@ -19,6 +22,7 @@ from botocore.useragent import UserAgentString
 from moto import backend_index
 from moto.core import botocore_stubber, responses
 from moto.core.base_backend import AccountSpecificBackend, BaseBackend
+from moto.core.request import Request, environ_key_for_header
 from moto.core.serialize import ResponseSerializer
 from moto.dynamodb.parsing.ast_nodes import DepthFirstTraverser
 from moto.dynamodb.parsing.expressions import UpdateExpressionParser
@@ -26,8 +30,6 @@ from moto.sqs import models as sqs_models
 from moto.stepfunctions.parser.asl.component.eval_component import EvalComponent
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 from moto.stepfunctions.parser.asl.utils import json_path
-from werkzeug import test as werkzeug_test
-from werkzeug import urls
 from werkzeug.sansio import utils as werkzeug_utils
 
 SERVICES = ("awslambda", "cloudwatch", "dynamodb", "events", "iam", "sns", "sqs", "stepfunctions", "sts")
@@ -89,6 +91,35 @@ def _cached_client_for(make: Callable[..., Any]) -> Callable[..., Any]:
     return client_for
 
 
+def _request(kind: type[Request], method: str, url: str, headers: Any, body: Any = None) -> Request:
+    parsed = urlsplit(url)
+    environ = {
+        "REQUEST_METHOD": method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": unquote(parsed.path).encode().decode("latin1"),
+        "QUERY_STRING": parsed.query,
+        "REQUEST_URI": parsed.path,
+        "RAW_URI": parsed.path,
+        "SERVER_NAME": parsed.hostname,
+        "SERVER_PORT": str(parsed.port or (443 if parsed.scheme == "https" else 80)),
+        "HTTP_HOST": parsed.netloc,
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "wsgi.url_scheme": parsed.scheme,
+    }
+    for name, value in headers.items():
+        environ[environ_key_for_header(name)] = value.decode() if isinstance(value, bytes) else value
+    content = body.encode() if isinstance(body, str) else bytes(body or b"")
+    return kind({**environ, "CONTENT_LENGTH": str(len(content)), "wsgi.input": io.BytesIO(content)})
+
+
+_requests = itertools.count(1)
+
+
+def _number_request(headers: dict[str, Any]) -> str:
+    headers["x-amzn-requestid"] = f"request-{next(_requests)}"
+    return str(headers["x-amzn-requestid"])
+
+
 _underscores = functools.cache(responses.camelcase_to_underscores)
 
 _SAVINGS: list[tuple[Any, str, Any]] = [
@@ -135,9 +166,11 @@ _SAVINGS: list[tuple[Any, str, Any]] = [
     # Nobody here reads a signature or a user agent.
     (RequestSigner, "sign", lambda *arguments, **named: None),
     (UserAgentString, "to_string", lambda user_agent: "a-test"),
-    # Addresses are spelled for the wire and back, for each call.
-    (werkzeug_test, "iri_to_uri", functools.cache(urls.iri_to_uri)),
+    # werkzeug builds a request by way of a client's, with addresses spelled for the wire and back.
+    (Request, "from_primitives", classmethod(_request)),
     (werkzeug_utils, "uri_to_iri", functools.cache(werkzeug_utils.uri_to_iri)),
+    # moto draws 52 letters for each call.
+    (responses, "gen_amzn_requestid_long", _number_request),
     # Powertools compiles a schema for each event.
     (fastjsonschema, "validate", _validate_with_compiled),
 ]
