@@ -27,12 +27,13 @@ from moto import mock_aws
 from moto.awslambda.models import EventSourceMapping
 from moto.awslambda.utils import get_backend as lambda_backend
 from moto.awslambda_simple.models import LambdaSimpleBackend
-from moto.core import models, responses, serialize
+from moto.core import models, serialize
 from moto.core.exceptions import JsonRESTError
 from moto.events.models import EventsBackend
 from moto.sqs import models as sqs_models
 from moto.sqs.exceptions import ReceiptHandleIsInvalid
 from moto.sqs.models import Message, Queue, SQSBackend, sqs_backends
+from savings import savings
 
 from breaker import clients, clock
 from breaker.circuit_table import CircuitTable, Record
@@ -536,7 +537,6 @@ def new_world(**build: Any) -> Iterator[World]:
         (EventsBackend, "put_events", put_events),
         (BaseClient, "_make_api_call", call_unmeasured),
         (serialize.AttributePicker, "__call__", pick),
-        (responses, "method_names_from_class", cache(responses.method_names_from_class)),
     ]
     with ExitStack() as stack:
         stack.enter_context(
@@ -546,6 +546,7 @@ def new_world(**build: Any) -> Iterator[World]:
         )
         # Nothing here asks AWS by the library `requests`, and preparing for it takes as long as a test.
         stack.enter_context(unittest.mock.patch.object(models, "RESPONSES_METHODS", []))
+        stack.enter_context(savings())
         stack.enter_context(mock_aws(config={"lambda": {"use_docker": False}}))
         for owner, name, replacement in [*patches, *_clients_as_made()]:
             stack.enter_context(unittest.mock.patch.object(owner, name, replacement))

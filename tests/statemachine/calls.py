@@ -6,7 +6,7 @@ the SDK has given up.
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -76,7 +76,7 @@ class Made:
     parameters: dict[str, Any]
 
 
-@dataclass
+@dataclass(eq=False)
 class Fault:
     """What happens to a call.
 
@@ -104,11 +104,17 @@ class Fault:
 
 
 class Calls:
-    """What the steps of one world call."""
+    """What the steps of one world call.
 
-    def __init__(self, world: World, fault: Fault | None = None) -> None:
+    Parameters
+    ----------
+    faults
+        What happens to these calls, for each call one at most. Each time that a step runs it meets only one of them.
+    """
+
+    def __init__(self, world: World, faults: Sequence[Fault] = ()) -> None:
         self._world = world
-        self._fault = fault
+        self._faults = {fault.call: fault for fault in faults}
         self._local = threading.local()
         self.made: list[Made] = []
 
@@ -122,14 +128,14 @@ class Calls:
 
     def _watched(self, step: str, function: DeployedFunction) -> DeployedFunction:
         def handler(event: Any, context: LambdaContext) -> Any:
-            outer = getattr(self._local, "step", None), getattr(self._local, "numbers", None)
-            self._local.step, self._local.numbers, self._local.event = step, {}, event
+            outer = [getattr(self._local, name, None) for name in ("step", "numbers", "met")]
+            self._local.step, self._local.numbers, self._local.met, self._local.event = step, {}, None, event
             try:
                 return function.handler(event, context)
             except Killed:
                 raise ProcessEnded(f"{step} was killed") from None
             finally:
-                self._local.step, self._local.numbers = outer
+                self._local.step, self._local.numbers, self._local.met = outer
 
         return DeployedFunction(handler, function.timeout_seconds)
 
@@ -149,49 +155,51 @@ class Calls:
         numbers[operation] = numbers.get(operation, 0) + 1
         call = Call(step, service, operation, numbers[operation])
         self.made.append(Made(call, self._local.parameters))
-        kind = self._next(call)
-        self._local.call = call if kind == KILLED_AFTER else None
-        return self._happen(call, kind) if kind is not None and kind != KILLED_AFTER else None
+        fault = self._faults.get(call)
+        kind = self._next(fault)
+        self._local.killing = fault if kind == KILLED_AFTER else None
+        return self._happen(fault, kind) if fault and kind and kind != KILLED_AFTER else None
 
     def after(self, **_: Any) -> None:
         """Let the fault happen that comes after the call had its effect."""
-        if getattr(self._local, "call", None) is not None:
-            self._local.call = None
-            self._fire(KILLED_AFTER)
+        fault = getattr(self._local, "killing", None)
+        if fault is not None:
+            self._local.killing = None
+            self._fire(fault, KILLED_AFTER)
             raise Killed
 
-    def _next(self, call: Call) -> str | None:
-        """Return what happens to a call that is made now."""
-        fault = self._fault
-        if fault is None or fault.call != call:
+    def _next(self, fault: Fault | None) -> str | None:
+        """Return what happens to a call that is made now, which `fault` is for."""
+        if fault is None or self._local.met not in (None, fault):
             return None
         if fault.fired and self._world.clock.elapsed() < fault.until:
             return fault.fired[-1]
         return next(iter(fault.left), None)
 
-    def _happen(self, call: Call, kind: str) -> Any:
-        self._fire(kind)
+    def _happen(self, fault: Fault, kind: str) -> Any:
+        self._fire(fault, kind)
+        service = fault.call.service
         match kind:
             case "throttle":
-                return _refusal(THROTTLES[call.service], 400)
+                return _refusal(THROTTLES[service], 400)
             case "service error":
-                return _refusal(SERVICE_ERRORS.get(call.service, "InternalFailure"), 500)
+                return _refusal(SERVICE_ERRORS.get(service, "InternalFailure"), 500)
             case "denied":
                 return _refusal("AccessDeniedException", 403)
             case "timeout":
-                raise ReadTimeoutError(endpoint_url=call.service)
+                raise ReadTimeoutError(endpoint_url=service)
             case "killed before":
                 raise Killed
             case "stopped":
                 self._stop()
         return None
 
-    def _fire(self, kind: str) -> None:
-        assert self._fault is not None
-        if not self._fault.fired:
-            self._fault.until = self._world.clock.elapsed() + self._fault.lasts
-        if kind not in self._fault.fired:
-            self._fault.fired.append(kind)
+    def _fire(self, fault: Fault, kind: str) -> None:
+        self._local.met = fault
+        if not fault.fired:
+            fault.until = self._world.clock.elapsed() + fault.lasts
+        if kind not in fault.fired:
+            fault.fired.append(kind)
 
     def _stop(self) -> None:
         """Stop the execution while its step runs. The step itself goes on, as on AWS."""

@@ -4,7 +4,6 @@ Each patch names the difference. Everything else is moto's own behaviour.
 """
 
 import dataclasses
-import functools
 import json
 import threading
 import traceback
@@ -17,17 +16,11 @@ from decimal import Decimal
 from typing import Any
 
 import moto.stepfunctions.parser.asl.component.common.retry.jitter_strategy_decl as retry_jitter
-import moto.stepfunctions.parser.asl.component.state.exec.state_task.lambda_eval_utils as lambda_calls
-from botocore import useragent
 from botocore.exceptions import ClientError
-from botocore.model import StructureShape
-from botocore.signers import RequestSigner
 from moto.awslambda.models import EventSourceMapping, LambdaBackend
 from moto.awslambda.utils import get_backend
 from moto.awslambda_simple.models import LambdaSimpleBackend
-from moto.core import responses
 from moto.core.exceptions import JsonRESTError
-from moto.core.serialize import ResponseSerializer
 from moto.dynamodb.responses import DynamoHandler
 from moto.events.models import EventsBackend
 from moto.sqs.exceptions import InvalidParameterValue, ReceiptHandleIsInvalid, SQSException
@@ -43,8 +36,6 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.lambda_eval_u
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.state_task_lambda import StateTaskLambda
 from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function import WaitFunction
 from moto.stepfunctions.parser.asl.eval.environment import Environment
-from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
-from moto.stepfunctions.parser.asl.utils import json_path
 from moto.stepfunctions.parser.backend.execution import BaseExecutionWorkerCommunication
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 from simulated_clock import SimulatedClock
@@ -315,7 +306,6 @@ def put_right(cloud: EmulatedCloud) -> Iterator[None]:
     start = ExecutionWorker.start
     terminated = BaseExecutionWorkerCommunication.terminated
     stop = Environment.set_stop
-    serialize = ResponseSerializer._serialize_type_structure
     answer_of_table = DynamoHandler.call_action
     one_at_a_time = threading.RLock()
 
@@ -395,19 +385,6 @@ def put_right(cloud: EmulatedCloud) -> Iterator[None]:
         stop(env, *arguments, **named)
         clock.wake(env)
 
-    def serialize_present(
-        serializer: ResponseSerializer, serialized: Any, value: Any, shape: StructureShape, key: str
-    ) -> None:
-        # moto looks for each kind that a value of DynamoDB may be of, under each name that it may have. That takes a
-        # quarter of a path, and the value has just one.
-        if shape.name != "AttributeValue" or not key or not isinstance(value, dict):
-            serialize(serializer, serialized, value, shape, key)
-            return
-        wrapper: dict[str, Any] = {}
-        for name, inner in value.items():
-            serializer._serialize(wrapper, inner, shape.members[name], name)
-        serializer._default_serialize(serialized, wrapper, shape, key)
-
     def answer_alone(handler: DynamoHandler) -> Any:
         # An execution and the reconciler are threads; moto's conditional writes and scans stand no other beside them.
         with one_at_a_time:
@@ -415,7 +392,6 @@ def put_right(cloud: EmulatedCloud) -> Iterator[None]:
 
     patches: list[tuple[Any, str, Any]] = [
         (DynamoHandler, "call_action", answer_alone),
-        (ResponseSerializer, "_serialize_type_structure", serialize_present),
         (LambdaSimpleBackend, "invoke", invoke),
         (LambdaBackend, "get_event_source_mapping", get_mapping),
         (LambdaBackend, "list_event_source_mappings", list_mappings),
@@ -455,16 +431,6 @@ def put_right(cloud: EmulatedCloud) -> Iterator[None]:
             "_from_error",
             lambda task, env, ex: cloud.failure_of_lambda_task(task, env, ex, lambda_failure),
         ),
-        # Nobody here reads a signature, and the calls' user agent is always the same. Both are a tenth of a path.
-        (RequestSigner, "sign", lambda *arguments, **named: None),
-        (useragent, "sanitize_user_agent_string_component", _sanitized_once),
-        # moto makes a client for each task, which takes longer than the task.
-        (lambda_calls, "boto_client_for", _cached_client_for(lambda_calls.boto_client_for)),
-        # moto parses the definition at every start, which takes longer than a path; what it parses to keeps no state.
-        (AmazonStateLanguageParser, "parse", staticmethod(_parse_once)),
-        # It parses each JSONPath each time, and lists a service's operations for each call.
-        (json_path, "parse", _parse_path_once),
-        (responses, "method_names_from_class", _operations_once),
         (ExecutionWorker, "start", start_as_actor),
         (BaseExecutionWorkerCommunication, "terminated", terminated_as_actor),
         (Environment, "set_stop", stop_and_wake),
@@ -475,21 +441,3 @@ def put_right(cloud: EmulatedCloud) -> Iterator[None]:
         # Retries of the machine and of the SDK.
         stack.enter_context(unittest.mock.patch("time.sleep", clock.sleep))
         yield
-
-
-_parse_once = functools.cache(AmazonStateLanguageParser.parse)
-_parse_path_once = functools.cache(json_path.parse)
-_operations_once = functools.cache(responses.method_names_from_class)
-_sanitized_once = functools.cache(useragent.sanitize_user_agent_string_component)
-
-
-@functools.cache
-def _cached_client_for(make: Callable[..., Any]) -> Callable[..., Any]:
-    clients: dict[tuple[str, str], Any] = {}
-
-    def client_for(region: str, service: str, state_credentials: Any = None) -> Any:
-        if (region, service) not in clients:
-            clients[region, service] = make(region=region, service=service, state_credentials=state_credentials)
-        return clients[region, service]
-
-    return client_for

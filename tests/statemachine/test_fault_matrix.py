@@ -4,7 +4,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 
 import pytest
-from fault_matrix import KINDS, RECONCILER, STOPPED, Fault, ending, faults_of, incident, recorded, steps_of
+from fault_matrix import KINDS, RECONCILER, STOPPED, Fault, ending, incident, recorded, runs_left, runs_of, steps_of
 from harness import machine_definition
 
 pytestmark = pytest.mark.matrix
@@ -20,19 +20,19 @@ def test_any_fault_of_any_call_ends_well(step: str, record_property: Callable[[s
     scenario, calls, _ = recorded(step)
     outcomes: Counter[str] = Counter()
     problems = []
-    faults = deque(faults_of(calls, step))
+    to_run = deque(runs_of(calls, step))
     runs = 0
-    while faults:
-        fault = faults.popleft()
-        with incident(scenario, fault=fault) as (world, _):
+    while to_run:
+        faults = to_run.popleft()
+        with incident(scenario, faults=faults) as (world, _):
             ended = ending(world)
         runs += 1
-        outcomes[ended.outcome] += len(fault.fired)
-        problems += [f"{', '.join(fault.fired)} of {fault.call}: {problem}" for problem in ended.problems]
-        if fault.fired:
-            faults.extend(Fault((kind,), fault.call) for kind in fault.left)
-        else:
-            problems.append(f"{', '.join(fault.kinds)} of {fault.call}: never fired")
+        outcomes[ended.outcome] += sum(len(fault.fired) for fault in faults)
+        fired = "; ".join(f"{', '.join(fault.fired)} of {fault.call}" for fault in faults if fault.fired)
+        problems += [f"{fired}: {problem}" for problem in ended.problems]
+        to_run.extend(runs_left(faults))
+        if len(faults) == 1 and not faults[0].fired:
+            problems.append(f"{', '.join(faults[0].kinds)} of {faults[0].call}: never fired")
     record_property("fault_matrix", (step, scenario.name, runs, dict(outcomes)))
     assert outcomes.total() >= len(KINDS) - 1
     assert problems == []
@@ -44,7 +44,7 @@ def test_without_the_reconciler_stopped_executions_end_stuck() -> None:
         if step == RECONCILER:
             continue
         scenario, calls, _ = recorded(step)
-        with incident(scenario, fault=Fault((STOPPED,), calls[-1]), reconciled=False) as (world, _):
+        with incident(scenario, faults=[Fault((STOPPED,), calls[-1])], reconciled=False) as (world, _):
             if ending(world).outcome == "stuck":
                 stuck.append(step)
     assert len(stuck) == STUCK_WITHOUT_RECONCILER, stuck
