@@ -80,8 +80,9 @@ def compare_on_a_busy_machine(measured: Measured) -> Comparison:
     """
     seen = []
     for share in _STARTS:
-        starts = {name: share * getattr(measured, name) for name in ("target_start_seconds", "step_start_seconds")}
-        seen += _simulated(replace(measured, **starts))
+        steps = {step: share * seconds for step, seconds in measured.step_starts.items()}
+        target = share * measured.target_start_seconds
+        seen += _simulated(replace(measured, target_start_seconds=target, step_starts=steps))
     return _comparison(measured, _nearest, seen)
 
 
@@ -105,7 +106,8 @@ def _simulated(measured: Measured) -> list[Figures]:
     profile = replace(
         LAB,
         target_start_seconds=measured.target_start_seconds,
-        step_start_seconds=measured.step_start_seconds,
+        step_start_seconds=fmean(measured.step_starts.values()) if measured.step_starts else 0.0,
+        step_starts=measured.step_starts,
         alarm_delay=measured.scenario.alarm_delay,
     )
     return [

@@ -7,9 +7,9 @@ periods begin at whole minutes, so it decides how long the circuit takes to open
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import fmean
 
 from lab.alarm_stand_in import CLOUDWATCH_DELAY_SECONDS
 from lab.observation import Observer
@@ -18,6 +18,7 @@ from lab.session import Lab
 
 SCALE = 10
 _MINUTE = 60.0
+_WORKING_STEPS = ("LoadCircuit", "OpenCircuit", "ScheduleNextProbe", "SettleHeldMessages", "CloseCircuit")
 
 
 class KeptOtherwise(ValueError):
@@ -63,8 +64,9 @@ class Measured:
     target_start_seconds
         What the longest call took that failed: one that had to start a process, as several did at once, because the
         break had ended those that ran.
-    step_start_seconds
-        What the first calls of LoadCircuit and OpenCircuit took, each of which had to start a process alone.
+    step_starts
+        What the first call of a step of the state machine took, which had to start a process alone, by its name. Steps
+        that wait for something, or call the target, are left out.
     """
 
     scenario: LabScenario
@@ -72,7 +74,7 @@ class Measured:
     outage: float
     minute_phase: float
     target_start_seconds: float
-    step_start_seconds: float
+    step_starts: Mapping[str, float]
     sent: int
     failed_calls: int
     probes: int
@@ -102,7 +104,7 @@ def measured_of(scenario: LabScenario, outage: Outage, result: OutageResult) -> 
         # The real-equivalent time at which the epoch began tells where the run's first minute lies.
         minute_phase=-observer.real_time_of(0.0) % _MINUTE,
         target_start_seconds=_longest_call_seconds(observer, times),
-        step_start_seconds=_step_start_seconds(result),
+        step_starts=_step_starts(result),
         sent=result.account.sent,
         failed_calls=result.failed_calls,
         probes=result.probes,
@@ -120,12 +122,12 @@ def _longest_call_seconds(observer: Observer, times: Milestones) -> float:
     return observer.scale.real(max(seen, default=0.0) / 1000)
 
 
-def _step_start_seconds(result: OutageResult) -> float:
-    """What the first calls of the two steps before the pause took, by the history of the execution that made them."""
-    steps = ("LoadCircuit", "OpenCircuit")
-    visits = [report.first_visits for report in result.executions if report.first_visits.keys() >= set(steps)]
-    # Those of a later execution find processes that run.
-    return max((fmean(each[step] for step in steps) for each in visits), default=0.0)
+def _step_starts(result: OutageResult) -> dict[str, float]:
+    """How long the steps took the first time, by the executions' histories."""
+    visits = [report.first_visits for report in result.executions]
+    # Those of a later execution find processes that run, and are shorter.
+    seen = {step: [each[step] for each in visits if step in each] for step in _WORKING_STEPS}
+    return {step: max(times) for step, times in seen.items() if times}
 
 
 def save(measured: list[Measured], path: Path) -> None:

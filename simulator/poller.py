@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import abc
+from dataclasses import dataclass, field
 
 from simulator.rules import CLOUDWATCH_DELAY_SECONDS, MAPPING_CHANGE_SECONDS
 
@@ -29,9 +30,9 @@ class PollerProfile:
         work fail, and the calls that follow have to start processes.
     target_start_seconds
         What a call of the mapping takes that has to start a process; 0 where none has to.
-    step_start_seconds
+    step_start_seconds, step_starts
         What the first call of a step of the state machine takes, and a probe that has to start a process of the
-        target; 0 where it takes as long as any other.
+        target; 0 where it takes as long as any other. Then the same of single steps, by their names.
     counts_failures_at_end
         True where a failed call is counted in the minute in which it ends; on AWS it is that in which it began.
     fills_batches
@@ -62,6 +63,7 @@ class PollerProfile:
     step_seconds: float
     metrics_delay: float
     alarm_delay: float
+    step_starts: abc.Mapping[str, float] = field(default_factory=dict)
 
 
 # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html. That a mapping polls until it is Disabled is

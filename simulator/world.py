@@ -141,7 +141,8 @@ class World:
         if step in self._steps_started:
             return 0.0
         self._steps_started.add(step)
-        return max(0.0, self.profile.step_start_seconds - self.profile.step_seconds)
+        takes = self.profile.step_starts.get(step, self.profile.step_start_seconds)
+        return max(0.0, takes - self.profile.step_seconds)
 
     def call_target(self, messages: int = 1) -> bool:
         """Call the target directly. True when it has processed the messages.

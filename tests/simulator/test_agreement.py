@@ -14,7 +14,7 @@ def make_measured(**changed: object) -> Measured:
         "outage": 480.0,
         "minute_phase": 10.0,
         "target_start_seconds": 40.0,
-        "step_start_seconds": 15.0,
+        "step_starts": {"LoadCircuit": 15.0, "CloseCircuit": 15.0},
         "sent": 2000,
         "failed_calls": 25,
         "probes": 5,
@@ -67,7 +67,7 @@ BUSY = make_measured(
     outage=300.8,
     minute_phase=40.8,
     target_start_seconds=102.6,
-    step_start_seconds=44.0,
+    step_starts={"LoadCircuit": 38.0, "OpenCircuit": 51.7, "ScheduleNextProbe": 18.5, "CloseCircuit": 26.6},
     failed_calls=50,
     fix_to_flowing=321.5,
 )
@@ -95,6 +95,6 @@ def test_comparison_on_a_busy_machine_refuses_a_doctored_figure(doctored: dict[s
 def test_load_of_what_another_version_kept_says_so(tmp_path: Path) -> None:
     path = tmp_path / "kept.json"
     save([make_measured()], path)
-    path.write_text(path.read_text().replace("step_start_seconds", "failed_call_seconds"))
+    path.write_text(path.read_text().replace("step_starts", "failed_call_seconds"))
     with pytest.raises(KeptOtherwise, match=r"kept\.json was kept by another version .*failed_call_seconds"):
         load(path)

@@ -252,9 +252,9 @@ def test_run_in_the_lab_starts_the_function_of_each_step_once() -> None:
     assert None not in opened
     # LoadCircuit and OpenCircuit, and ConfirmPaused in place of a wait for the mapping.
     assert 2 * 28 <= opened[1] - opened[0] <= 3 * 28  # type: ignore[operator]
-    world = World(PIPELINE, OUTAGE, LAB, None, seed=1)
-    taken = [world.step_seconds(step) for step in ("OpenCircuit", "OpenCircuit", "ProbeTarget")]
-    assert taken == [LAB.step_start_seconds, LAB.step_seconds, LAB.step_start_seconds]
+    world = World(PIPELINE, OUTAGE, replace(LAB, step_starts={"CloseCircuit": 50.0}), None, seed=1)
+    taken = [world.step_seconds(step) for step in ("OpenCircuit", "OpenCircuit", "ProbeTarget", "CloseCircuit")]
+    assert taken == [LAB.step_start_seconds, LAB.step_seconds, LAB.step_start_seconds, 50.0]
 
 
 def test_run_on_aws_ends_no_call_at_the_break() -> None:
