@@ -19,6 +19,7 @@ from lab.orders import Sent
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
+    from mypy_boto3_cloudwatch.literals import StatisticType
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_sqs import SQSClient
@@ -240,8 +241,8 @@ class Observer:
         """Lambda's own count of the target's failed invocations."""
         return round(sum(self.metric_by_second("Errors", period=60).values()))
 
-    def metric_by_second(self, name: str, *, period: int = 1) -> dict[float, float]:
-        """The sum of one of the target's metrics, by the start of each period (seconds since the epoch)."""
+    def metric_by_second(self, name: str, *, period: int = 1, statistic: StatisticType = "Sum") -> dict[float, float]:
+        """One of the target's metrics, by the start of each period (seconds since the epoch)."""
         answer = self.eyes.metrics.get_metric_statistics(
             Namespace="AWS/Lambda",
             MetricName=name,
@@ -249,9 +250,9 @@ class Observer:
             StartTime=datetime.fromtimestamp(self._began, UTC) - timedelta(seconds=1),
             EndTime=datetime.now(UTC) + timedelta(seconds=60),
             Period=period,
-            Statistics=["Sum"],
+            Statistics=[statistic],
         )
-        return {point["Timestamp"].timestamp(): point["Sum"] for point in answer["Datapoints"]}
+        return {point["Timestamp"].timestamp(): point[statistic] for point in answer["Datapoints"]}
 
     def real_time_of(self, epoch: float) -> float:
         """Real-equivalent seconds since the start for a moment given in seconds since the epoch."""

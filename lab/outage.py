@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -75,7 +75,10 @@ class Milestones:
 
 @dataclass(frozen=True)
 class ExecutionReport:
-    """One execution of the breaker's state machine."""
+    """One execution of the breaker's state machine.
+
+    ``first_visits`` is how long it was in each state the first time, in real-equivalent seconds.
+    """
 
     arn: str
     status: str
@@ -83,6 +86,7 @@ class ExecutionReport:
     output: str | None
     # Of Tasks that had failed. A Task is entered once, however often it is tried.
     retries: int = 0
+    first_visits: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def transitions(self) -> int:
@@ -347,11 +351,9 @@ class Outage:
         executions = states.get_paginator("list_executions").paginate(stateMachineArn=arn).search("executions[]")
         return [self._execution_report(states, item) for item in executions]
 
-    @staticmethod
-    def _execution_report(states: Any, item: Any) -> ExecutionReport:
+    def _execution_report(self, states: Any, item: Any) -> ExecutionReport:
         arn = item["executionArn"]
-        pages = states.get_paginator("get_execution_history").paginate(executionArn=arn)
-        history = list(pages.search("events[]"))
+        history = list(states.get_paginator("get_execution_history").paginate(executionArn=arn).search("events[]"))
         kinds = [event["type"] for event in history]
         entered = tuple(
             event["stateEnteredEventDetails"]["name"] for event in history if event["type"].endswith("StateEntered")
@@ -359,7 +361,23 @@ class Outage:
         tried = sum(kind in ("TaskScheduled", "LambdaFunctionScheduled") for kind in kinds)
         output = states.describe_execution(executionArn=arn).get("output")
         # The Task that is being entered now may not have been tried yet.
-        return ExecutionReport(arn, item["status"], entered, output, max(0, tried - kinds.count("TaskStateEntered")))
+        retries = max(0, tried - kinds.count("TaskStateEntered"))
+        visits = {name: self.lab.scale.real(seconds) for name, seconds in first_visits(history).items()}
+        return ExecutionReport(arn, item["status"], entered, output, retries, visits)
+
+
+def first_visits(history: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """How long an execution was in each state the first time, in wall seconds, by its history."""
+    entered: dict[str, float] = {}
+    visits: dict[str, float] = {}
+    for event in history:
+        at = event["timestamp"].timestamp()
+        if event["type"].endswith("StateEntered"):
+            entered.setdefault(event["stateEnteredEventDetails"]["name"], at)
+        elif event["type"].endswith("StateExited"):
+            name = event["stateExitedEventDetails"]["name"]
+            visits.setdefault(name, at - entered[name])
+    return visits
 
 
 def _flowing_again(samples: Sequence[Sample], fixed: float) -> float | None:

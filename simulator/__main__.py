@@ -59,7 +59,7 @@ def _simulation(options: SimulateOptions, console: Console) -> int:
 
 def _agreement(options: AgreementOptions, console: Console) -> int:
     # Imported here: a simulation needs nothing of the lab's cloud.
-    from simulator.lab_runs import SCENARIOS, load, measure, save
+    from simulator.lab_runs import SCENARIOS, KeptOtherwise, load, measure, save
 
     if options.measure:
         measured = []
@@ -70,7 +70,11 @@ def _agreement(options: AgreementOptions, console: Console) -> int:
     elif not options.measured.exists():
         console.print(f"FAILED: {_short(options.measured)} is not there: run it without --kept first", soft_wrap=True)
         return 1
-    comparisons = compare(load(options.measured))
+    try:
+        comparisons = compare(load(options.measured))
+    except KeptOtherwise as error:
+        console.print(f"FAILED: {error}", soft_wrap=True, highlight=False)
+        return 1
     print_agreement(console, comparisons)
     return 0 if all(each.agrees for each in comparisons) else 1
 

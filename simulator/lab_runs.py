@@ -7,24 +7,38 @@ periods begin at whole minutes, so it decides how long the circuit takes to open
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from lab.outage import Milestones, Outage, OutagePlan
+from lab.alarm_stand_in import CLOUDWATCH_DELAY_SECONDS
+from lab.observation import Observer
+from lab.outage import Milestones, Outage, OutagePlan, OutageResult
 from lab.session import Lab
 
 SCALE = 10
 _MINUTE = 60.0
+_WORKING_STEPS = ("LoadCircuit", "OpenCircuit", "SettleHeldMessages", "CloseCircuit")
+
+
+class KeptOtherwise(ValueError):
+    """Measurements of another version were kept."""
 
 
 @dataclass(frozen=True)
 class LabScenario:
-    """An outage as ``python -m lab demo`` stages it: messages a second, seconds, and the way of recovery."""
+    """An outage as ``python -m lab demo`` stages it: messages a second, seconds, and the way of recovery.
+
+    ``alarm_delay`` is how long after its end the alarm can read a minute, ``max_concurrency`` the mapping's own, 0 for
+    none.
+    """
 
     name: str
     rate: float
     outage: float
     recovery: str
+    alarm_delay: float = CLOUDWATCH_DELAY_SECONDS
+    max_concurrency: int = 0
 
 
 # Chosen before they were run or simulated, and never used to set any of the simulator's numbers.
@@ -47,16 +61,20 @@ class Measured:
         From the break to the fix.
     minute_phase
         How far into a metric minute the run began.
-    failed_call_seconds
-        What one failed call of the mapping took. The emulator starts a process for each, so this tells how busy the
-        machine was, and the simulator is told it.
+    target_start_seconds
+        What the longest call took that failed: one that had to start a process, as several did at once, because the
+        break had ended those that ran.
+    step_starts
+        What the first call of a step of the state machine took, which had to start a process alone, by its name. Steps
+        that wait for something, or call the target, are left out.
     """
 
     scenario: LabScenario
     healthy: float
     outage: float
     minute_phase: float
-    failed_call_seconds: float
+    target_start_seconds: float
+    step_starts: Mapping[str, float]
     sent: int
     failed_calls: int
     probes: int
@@ -73,17 +91,20 @@ def measure(scenario: LabScenario) -> Measured:
         lab.start_alarm()
         lab.start_schedule()
         outage = Outage(lab, plan)
-        result = outage.run()
-        # The real-equivalent time at which the epoch began tells where the run's first minute lies.
-        phase = -outage.observer.real_time_of(0.0) % _MINUTE
-        failed_call_seconds = _failed_call_seconds(outage, result.milestones)
-    times = result.milestones
+        return measured_of(scenario, outage, outage.run())
+
+
+def measured_of(scenario: LabScenario, outage: Outage, result: OutageResult) -> Measured:
+    """What an outage has shown. The lab must still run."""
+    times, observer = result.milestones, outage.observer
     return Measured(
         scenario=scenario,
         healthy=times.broken,
         outage=times.fixed - times.broken,
-        minute_phase=phase,
-        failed_call_seconds=failed_call_seconds,
+        # The real-equivalent time at which the epoch began tells where the run's first minute lies.
+        minute_phase=-observer.real_time_of(0.0) % _MINUTE,
+        target_start_seconds=_longest_call_seconds(observer, times),
+        step_starts=_step_starts(result),
         sent=result.account.sent,
         failed_calls=result.failed_calls,
         probes=result.probes,
@@ -93,16 +114,20 @@ def measure(scenario: LabScenario) -> Measured:
     )
 
 
-def _failed_call_seconds(outage: Outage, times: Milestones) -> float:
-    """The mean duration of the calls between the break and the pause, by Lambda's own metric."""
-    observer = outage.observer
+def _longest_call_seconds(observer: Observer, times: Milestones) -> float:
+    """The longest duration of a call between the break and the pause, or the fix if that was sooner."""
+    until = min(times.fixed, times.paused or times.fixed)
+    values = observer.metric_by_second("Duration", statistic="Maximum")
+    seen = [value for at, value in values.items() if times.broken <= observer.real_time_of(at) <= until]
+    return observer.scale.real(max(seen, default=0.0) / 1000)
 
-    def total(metric: str) -> float:
-        values = observer.metric_by_second(metric)
-        until = times.fixed if times.paused is None else times.paused
-        return sum(value for at, value in values.items() if times.broken <= observer.real_time_of(at) <= until)
 
-    return total("Duration") / 1000 * SCALE / max(1.0, total("Invocations"))
+def _step_starts(result: OutageResult) -> dict[str, float]:
+    """How long the steps took the first time, by the executions' histories."""
+    visits = [report.first_visits for report in result.executions]
+    # Those of a later execution find processes that run, and are shorter.
+    seen = {step: [each[step] for each in visits if step in each] for step in _WORKING_STEPS}
+    return {step: max(times) for step, times in seen.items() if times}
 
 
 def save(measured: list[Measured], path: Path) -> None:
@@ -112,6 +137,15 @@ def save(measured: list[Measured], path: Path) -> None:
 
 
 def load(path: Path) -> list[Measured]:
-    """Read measurements that were kept."""
+    """Read measurements that were kept.
+
+    Raises
+    ------
+    KeptOtherwise
+        They have other fields than those that are measured now.
+    """
     kept = json.loads(path.read_text())
-    return [Measured(**{**each, "scenario": LabScenario(**each["scenario"])}) for each in kept]
+    try:
+        return [Measured(**{**each, "scenario": LabScenario(**each["scenario"])}) for each in kept]
+    except TypeError as error:
+        raise KeptOtherwise(f"{path.name} was kept by another version ({error}): run it without --kept") from None

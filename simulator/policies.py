@@ -79,7 +79,7 @@ def simulate(
 def _settle(world: World) -> Process:
     """Wait as ConfirmPaused and ConfirmEnabled do, until the mapping has changed."""
     retry, attempt = settle_retry(), 0
-    yield world.clock + world.profile.step_seconds
+    yield world.clock + world.step_seconds("ConfirmPaused" if not world.mapping.will_be_enabled else "ConfirmEnabled")
     while not world.mapping.is_settled(world.clock):
         chance = world.rng.random()
         yield world.clock + world.profile.step_seconds + chance * retry.longest_wait(attempt)
@@ -113,17 +113,20 @@ class Breaker:
 
     def _incident(self) -> Process:
         world, settings = self._world, self._settings
-        step = world.profile.step_seconds
         failures = self._successes = self._too_much = 0
         self._opened = world.clock
-        yield world.clock + 2 * step  # LoadCircuit, OpenCircuit
+        yield world.clock + world.step_seconds("LoadCircuit") + world.step_seconds("OpenCircuit")
         yield from self._pause()
         wait = self._wait(0)
         while True:
-            yield world.clock + wait
+            yield world.clock + wait + world.start_seconds("ProbeTarget")
+            world.direct_call_seconds = world.pipeline.latency
             outcome = self._probe()
-            yield world.clock + step + world.pipeline.latency
+            yield world.clock + world.profile.step_seconds + world.direct_call_seconds
             if outcome == "HEALED" or outcome in TRIALS:
+                starts = world.start_seconds("SettleHeldMessages")
+                if starts:
+                    yield world.clock + starts
                 self._settle_held()
                 reopened = yield from self._recover(outcome)
                 if not reopened:
@@ -237,7 +240,7 @@ class Breaker:
         steps = recovery_steps(ramp, own=world.pipeline.max_concurrency, provisioned=False)
         recovery = Recovery(steps, 0, too_much=self._too_much)
         while True:
-            yield world.clock + world.profile.step_seconds  # CloseCircuit, RaiseConcurrency
+            yield world.clock + world.step_seconds("RaiseConcurrency" if world.mapping.enabled else "CloseCircuit")
             if (world.mapping.enabled, world.mapping.limit) != (True, recovery.concurrency):
                 world.mapping.change(world.clock, enabled=True, limit=recovery.concurrency)
             yield from _settle(world)
@@ -248,7 +251,7 @@ class Breaker:
                 if judgement.health is Health.BAD:
                     self._too_much = recovery.too_much_after_reopening()
                     world.events.reopened.append(world.since_start)
-                    yield world.clock + world.profile.step_seconds  # ReopenCircuit
+                    yield world.clock + world.step_seconds("ReopenCircuit")
                     yield from self._pause()
                     return True
                 if recovery.is_last:
@@ -262,7 +265,7 @@ class Breaker:
         world, enough, looked = self._world, self._settings["HealthPeriods"], None
         while True:
             wait = self._rule.wait_seconds(began, world.clock, enough_periods=enough, looked=looked)
-            yield world.clock + wait + world.profile.step_seconds
+            yield world.clock + wait + world.step_seconds("JudgeRecovery")
             judgement, looked = self._judge(began, success_needed=success_needed), world.clock
             world.events.looks += 1
             if judgement.health is not Health.UNDECIDED:

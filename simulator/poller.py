@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import abc
+from dataclasses import dataclass, field
 
-from simulator.rules import MAPPING_CHANGE_SECONDS
+from simulator.rules import CLOUDWATCH_DELAY_SECONDS, MAPPING_CHANGE_SECONDS
 
 # Without ReportBatchItemFailures Lambda reduces concurrency gradually while calls fail. How fast is not documented:
 # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
@@ -24,8 +25,14 @@ class PollerProfile:
         Seconds without a receive after a call that failed has ended.
     failed_call_seconds
         What a failed call takes; 0 where it takes as long as any other.
-    calls_ended_by_the_break
-        Calls that fail at once because the target's configuration is changed to break it.
+    break_ends_processes
+        True where the target is broken, and mended, by a change of its configuration that ends its processes: calls at
+        work fail, and the calls that follow have to start processes.
+    target_start_seconds
+        What a call of the mapping takes that has to start a process; 0 where none has to.
+    step_start_seconds, step_starts
+        What the first call of a step of the state machine takes, and a probe that has to start a process of the
+        target; 0 where it takes as long as any other. Then the same of single steps, by their names.
     counts_failures_at_end
         True where a failed call is counted in the minute in which it ends; on AWS it is that in which it began.
     fills_batches
@@ -35,7 +42,9 @@ class PollerProfile:
     step_seconds
         What one step of the state machine takes.
     metrics_delay
-        How long after its end a minute can be read.
+        How long after its end a minute can be read by the breaker.
+    alarm_delay
+        How long after its end a minute can be read by the alarm.
     """
 
     name: str
@@ -44,13 +53,17 @@ class PollerProfile:
     most: int
     rest_after_failure: float
     failed_call_seconds: float
-    calls_ended_by_the_break: int
+    break_ends_processes: bool
+    target_start_seconds: float
+    step_start_seconds: float
     counts_failures_at_end: bool
     fills_batches: bool
     oldest_first: bool
     polls_while_changing: bool
     step_seconds: float
     metrics_delay: float
+    alarm_delay: float
+    step_starts: abc.Mapping[str, float] = field(default_factory=dict)
 
 
 # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html. That a mapping polls until it is Disabled is
@@ -62,31 +75,37 @@ AWS = PollerProfile(
     most=1250,
     rest_after_failure=0.0,
     failed_call_seconds=0.0,
-    calls_ended_by_the_break=0,
+    break_ends_processes=False,
+    target_start_seconds=0.0,
+    step_start_seconds=0.0,
     counts_failures_at_end=False,
     fills_batches=False,
     oldest_first=False,
     polls_while_changing=True,
     step_seconds=0.5,
     metrics_delay=90.0,
+    alarm_delay=CLOUDWATCH_DELAY_SECONDS,
 )
 # The emulator at scale 10: at most 5 batches at once, and after a failed one a wall second of rest, and half a tick of
-# the sender until it is woken. How long a failed call takes is the machine's: 4 wall seconds when each began a process
-# of its own. What a run has measured takes its place in a comparison. The break ends the calls at work.
+# the sender until it is woken. A process that runs fails a batch in 20 wall milliseconds. To start one takes a wall
+# second or more, and several at once share the machine's cores; what a run has measured takes the place of these two.
 LAB = PollerProfile(
     name="lab",
     first=5,
     growth_per_minute=0.0,
     most=5,
     rest_after_failure=10.5,
-    failed_call_seconds=40.0,
-    calls_ended_by_the_break=4,
+    failed_call_seconds=0.2,
+    break_ends_processes=True,
+    target_start_seconds=40.0,
+    step_start_seconds=15.0,
     counts_failures_at_end=True,
     fills_batches=True,
     oldest_first=True,
     polls_while_changing=False,
     step_seconds=2.0,
     metrics_delay=0.0,
+    alarm_delay=CLOUDWATCH_DELAY_SECONDS,
 )
 PROFILES = {profile.name: profile for profile in (AWS, LAB)}
 
@@ -142,12 +161,13 @@ class Poller:
         self.concurrency = float(self._profile.first)
         self._rests_until = self._left_over = 0.0
 
-    def calls(self, now: float, *, busy: int, limit: int, takes: float) -> int:
+    def calls(self, now: float, *, busy: int, limit: int, takes: float, failing: bool = False) -> int:
         """How many calls, each of which takes so many seconds, may begin in this second, if there are messages."""
         if now < self._rests_until:
             return 0
         free = max(0.0, self._at_once(limit) - busy)
-        if takes >= 1:
+        if takes >= 1 or (failing and self._profile.rest_after_failure):
+            # What is free is used once: the first failure begins the rest.
             return int(free)
         allowed = free / takes + self._left_over
         self._left_over = allowed % 1

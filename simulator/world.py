@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ from simulator.message_queue import MessageQueue
 from simulator.metrics import Alarm, Metrics
 from simulator.pipeline import Pipeline, Trouble
 from simulator.poller import Mapping, Poller, PollerProfile
-from simulator.rules import CLOUDWATCH_DELAY_SECONDS, AlarmDefinition
+from simulator.rules import AlarmDefinition
 from simulator.target import Target
 
 # A policy gives back when it goes on, in seconds on the clock; infinity is the next change of the alarm to ALARM.
@@ -33,7 +33,8 @@ class _Calls:
     """Calls that began together, and what they will have come to."""
 
     count: int
-    processed: int
+    # The messages that they will have processed, by receive count.
+    messages: list[int]
     failed: bool = False
 
 
@@ -109,13 +110,18 @@ class World:
         self.mapping = Mapping(profile, pipeline.max_concurrency)
         self.target = Target(pipeline.capacity, trouble, self.rng)
         self.metrics = Metrics()
-        self.alarm = Alarm(alarm, self.metrics, delay=CLOUDWATCH_DELAY_SECONDS) if alarm else None
+        self.alarm = Alarm(alarm, self.metrics, delay=profile.alarm_delay) if alarm else None
         self.events = Events()
         self.circuit = CLOSED
         self.clock = self.phase
         self._second = 0
         self._poller = Poller(profile, slows_down=not pipeline.partial_batch_response)
         self._busy = 0
+        # Processes of the target that run. When a run begins it has been at work for long.
+        self._processes = pipeline.max_concurrency or profile.most
+        self._began_just_now = 0
+        self._steps_started: set[str] = set()
+        self.direct_call_seconds = pipeline.latency
         self._ending: defaultdict[int, list[_Calls]] = defaultdict(list)
         self._failed_calls = 0
         self._most_receives = 0
@@ -126,9 +132,28 @@ class World:
         """Seconds since the start, for the record; ``clock`` is what minutes go by."""
         return self.clock - self.phase
 
+    def step_seconds(self, step: str) -> float:
+        """What a step of the state machine takes."""
+        return self.profile.step_seconds + self.start_seconds(step)
+
+    def start_seconds(self, step: str) -> float:
+        """How much longer a step takes because its function is called for the first time."""
+        if step in self._steps_started:
+            return 0.0
+        self._steps_started.add(step)
+        takes = self.profile.step_starts.get(step, self.profile.step_start_seconds)
+        return max(0.0, takes - self.profile.step_seconds)
+
     def call_target(self, messages: int = 1) -> bool:
-        """Call the target directly. True when it has processed the messages."""
+        """Call the target directly. True when it has processed the messages.
+
+        ``direct_call_seconds`` is then what the call takes.
+        """
         failed = self.target.serve(self.since_start, 1, messages)
+        self.direct_call_seconds = (failed and self.profile.failed_call_seconds) or self.pipeline.latency
+        if self.profile.target_start_seconds and not self._processes:
+            self.direct_call_seconds = self.profile.step_start_seconds
+            self._processes = 1
         self.metrics.count(self.clock, calls=1, failed=failed)
         self._failed_calls += failed
         return not failed
@@ -198,10 +223,9 @@ class World:
                 self._end(calls)
             if self.mapping.settle(self.clock):
                 self._note_switch()
-            if self.profile.calls_ended_by_the_break and now == math.ceil(self.target.begins):
-                # What they had received shows again by itself. It is left where it is.
-                self._count_failed(self.profile.calls_ended_by_the_break)
-                self._poller.failed(self.clock)
+            if self.profile.break_ends_processes and now in (math.ceil(self.target.begins), math.ceil(fixed)):
+                self._end_processes()
+            self._began_just_now = 0
             offered = self._poll(now) if self.mapping.polls(self.clock) else 0
             rang = self.alarm is not None and self.alarm.evaluate(self.clock)
             if self.clock >= self._asks_at:
@@ -249,8 +273,9 @@ class World:
         """Begin calls. Returns the messages handed to them."""
         pipeline, queue, poller = self.pipeline, self.queue, self._poller
         failed_takes = self.profile.failed_call_seconds or pipeline.latency
-        takes = failed_takes if self.target.is_out(self.since_start) else pipeline.latency
-        allowed = poller.calls(self.clock, busy=self._busy, limit=self.mapping.limit, takes=takes)
+        failing = self.target.is_out(self.since_start)
+        takes = failed_takes if failing else pipeline.latency
+        allowed = poller.calls(self.clock, busy=self._busy, limit=self.mapping.limit, takes=takes, failing=failing)
         wanted = poller.batches(queue.visible_count, allowed, pipeline.batch_size)
         if not wanted:
             self.target.idle()
@@ -268,27 +293,60 @@ class World:
         bad, good = queue.split(handed, messages * failed // calls)
         queue.fail(bad, until=now + pipeline.visibility)
         self.metrics.count(self.clock, calls=calls - failed, failed=0)
-        if calls > failed:
-            self._begin(now, pipeline.latency, _Calls(calls - failed, sum(good)))
-        if failed:
-            self._begin(now, failed_takes, _Calls(failed, 0, failed=True))
+        starting = self._start_processes(calls)
+        self._begin(now, failed_takes, _Calls(failed, [], failed=True), starting=min(starting, failed))
+        self._begin(now, pipeline.latency, _Calls(calls - failed, good), starting=max(0, starting - failed))
         poller.after(calls=calls, failed=failed, waiting=queue.visible_count)
         return messages
 
-    def _begin(self, now: int, seconds: float, calls: _Calls) -> None:
-        """Begin calls. Those that take less than a second end at once."""
+    def _start_processes(self, calls: int) -> int:
+        """How many of these calls have to start a process, because none is free."""
+        if not self.profile.target_start_seconds:
+            return 0
+        starting = min(calls, max(0, self._busy + calls - self._processes))
+        self._processes += starting
+        return starting
+
+    def _end_processes(self) -> None:
+        """The target's configuration is changed: calls at work fail, and what they had received shows again later."""
+        at_work = [calls for ending in self._ending.values() for calls in ending]
+        self._ending.clear()
+        for calls in at_work:
+            self.queue.fail(calls.messages, until=self._second + self.pipeline.visibility)
+            self._end(replace(calls, messages=[], failed=True))
+        # A call of less than a second has ended already here, but may still be at work. Its messages stay processed.
+        short = int(self.rng.binomial(self._began_just_now, self.pipeline.latency)) if self._began_just_now else 0
+        if short:
+            self._count_failed(short)
+            self._poller.failed(self.clock)
+        self._processes = 0
+
+    def _begin(self, now: int, seconds: float, calls: _Calls, *, starting: int) -> None:
+        """Begin calls, of which some have to start a process first. Those that take less than a second end at once."""
+        if not calls.count:
+            return
         if calls.failed and not self.profile.counts_failures_at_end:
             self._count_failed(calls.count)
+        if 0 < starting < calls.count:
+            slow, fast = self.queue.split(calls.messages, sum(calls.messages) * starting // calls.count)
+            self._run(now, self.profile.target_start_seconds, replace(calls, count=starting, messages=slow))
+            self._run(now, seconds, replace(calls, count=calls.count - starting, messages=fast))
+        else:
+            self._run(now, self.profile.target_start_seconds if starting else seconds, calls)
+
+    def _run(self, now: int, seconds: float, calls: _Calls) -> None:
         self._busy += calls.count
         if seconds < 1:
+            self._began_just_now += 0 if calls.failed else calls.count
             self._end(calls)
         else:
             self._ending[now + round(seconds)].append(calls)
 
     def _end(self, calls: _Calls) -> None:
         self._busy -= calls.count
-        self.queue.process(calls.processed)
-        self.metrics.count_deleted(self.clock, calls.processed)
+        processed = sum(calls.messages)
+        self.queue.process(processed)
+        self.metrics.count_deleted(self.clock, processed)
         if calls.failed:
             self._poller.failed(self.clock)
             if self.profile.counts_failures_at_end:

@@ -215,9 +215,48 @@ def test_breaker_whose_alarm_still_rings_asks_more_than_one_message() -> None:
     assert all(processed for _, processed in seen.events.probes)
 
 
-def test_run_with_the_labs_poller_counts_the_calls_that_the_break_ends() -> None:
-    quiet = replace(LAB, calls_ended_by_the_break=0)
-    short, strong = Trouble(outage=10.0), replace(PIPELINE, capacity=10_000.0)
-    # The break ends four calls, and no other is begun within ten seconds. Without it calls begin and fail meanwhile.
-    assert figures(profile=LAB, trouble=short, pipeline=strong).failed_calls == 4
-    assert figures(profile=quiet, trouble=short, pipeline=strong).failed_calls == 5
+def failed_by_second(seen: Run, *, seconds: int) -> dict[int, int]:
+    """Failed calls by seconds since the break, up to so many seconds after it."""
+    since_break = np.diff(seen.series["failed_calls"], prepend=0)[int(seen.trouble.healthy) :]
+    return {at: int(count) for at, count in enumerate(since_break[:seconds]) if count}
+
+
+def test_run_in_the_lab_fails_five_calls_slowly_that_start_processes_and_then_a_round_of_few_each_11_seconds() -> None:
+    # As a lab's log shows it: a message a second, five processes to start, then a batch of ten and one of one.
+    lab = replace(LAB, target_start_seconds=40.0)
+    quick = Pipeline(rate=1.0, capacity=10_000.0, latency=1e-6)
+    failed = failed_by_second(run(Policy.NONE, profile=lab, pipeline=quick), seconds=100)
+    assert failed == {40: 1, 41: 1, 42: 1, 43: 1, 44: 1, 55: 5, 66: 2, 77: 2, 88: 2, 99: 2}
+
+
+def test_run_in_the_lab_counts_the_calls_that_the_break_ends_and_shows_their_messages_again() -> None:
+    slow = Pipeline(rate=3.0, capacity=10_000.0, latency=30.0)
+    at_work = run(profile=LAB, pipeline=slow, trouble=Trouble(outage=300.0, healthy=315.0))
+    assert failed_by_second(at_work, seconds=11) == {0: 5}
+    assert at_work.series["processed"][-1] > 0.9 * at_work.series["sent"][-1]
+    # Calls of 0.4 s are seldom at work, and there is one a second.
+    short = [
+        run(profile=LAB, pipeline=replace(slow, rate=1.0, latency=0.4), seed=seed, trouble=Trouble(10.0))
+        for seed in range(40)
+    ]
+    ended = [failed_by_second(each, seconds=1).get(0, 0) for each in short]
+    assert set(ended) == {0, 1}
+    assert 6 <= sum(ended) <= 26
+
+
+def test_run_in_the_lab_starts_the_function_of_each_step_once() -> None:
+    opened = [
+        figures(profile=replace(LAB, step_start_seconds=seconds), minute_phase=0.0).time_to_open
+        for seconds in (0.0, 30.0)
+    ]
+    assert None not in opened
+    # LoadCircuit and OpenCircuit, and ConfirmPaused in place of a wait for the mapping.
+    assert 2 * 28 <= opened[1] - opened[0] <= 3 * 28  # type: ignore[operator]
+    world = World(PIPELINE, OUTAGE, replace(LAB, step_starts={"CloseCircuit": 50.0}), None, seed=1)
+    taken = [world.step_seconds(step) for step in ("OpenCircuit", "OpenCircuit", "ProbeTarget", "CloseCircuit")]
+    assert taken == [LAB.step_start_seconds, LAB.step_seconds, LAB.step_start_seconds, 50.0]
+
+
+def test_run_on_aws_ends_no_call_at_the_break() -> None:
+    slow = Pipeline(rate=1.0, capacity=10_000.0, latency=30.0)
+    assert 0 not in failed_by_second(run(profile=replace(AWS, counts_failures_at_end=True), pipeline=slow), seconds=20)

@@ -42,6 +42,12 @@ def test_lab_poller_after_a_failed_call_rests() -> None:
     assert poller.calls(111, busy=0, limit=0, takes=1.0) == 5
 
 
+def test_lab_poller_whose_calls_fail_at_once_uses_what_is_free_once() -> None:
+    poller = Poller(LAB, slows_down=False)
+    assert poller.calls(100, busy=2, limit=0, takes=0.2, failing=True) == 3
+    assert poller.calls(100, busy=2, limit=0, takes=0.2) == 15
+
+
 def test_mapping_that_is_disabling_polls_on_aws_until_it_has_changed() -> None:
     mapping = Mapping(AWS, 0)
     mapping.change(100, enabled=False, limit=0)
