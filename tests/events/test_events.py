@@ -62,6 +62,7 @@ BEFORE: dict[str, Surroundings] = {
     "OpenCircuit": lambda world, events: None,
     "ConfirmPaused": lambda world, events: run_before(world, events, "open_circuit"),
     "ProbeTarget": lambda world, events: (opened(world, events), world.send()),
+    "ScheduleNextProbe": probed,
     "HandOver": probed,
     "GiveUp": probed,
     "RejitterBacklog": probed,
