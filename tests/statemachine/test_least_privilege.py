@@ -130,6 +130,7 @@ def upgrades() -> Iterator[Made]:
     with watched(definition=json.loads(FORMAT_1.read_text())) as (world, calls):
         world.cloud.functions["LoadCircuitFunction"] = in_format_1(world.cloud.functions["LoadCircuitFunction"])
         world.send(1)
+        world.target.behaviour = after_failures(1)
         world.run().expect("SUCCEEDED", last="CircuitClosed")
     yield from calls.made
 

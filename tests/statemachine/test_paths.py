@@ -811,6 +811,11 @@ BRANCHES: dict[str, tuple[dict[str, Any], dict[str, Any], Callable[[World], obje
         {"Recovery": "RAMP", "RampConcurrency": "2"},
         lambda world: (_target(after_failures(1))(world), world.fail_recoveries(1, after=24)),
     ),
+    "a recovery that fails, the last that is allowed": (
+        {},
+        {"Recovery": "RAMP", "RampConcurrency": "2", "MaxProbes": 1},
+        lambda world: (_target(healthy)(world), world.fail_recoveries(1, after=24)),
+    ),
     "re-jittered in pieces": (
         {"max_receive_count": 1},
         {"Recovery": "REJITTER", "StoreHeldMessages": False},
