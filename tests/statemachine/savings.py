@@ -32,7 +32,18 @@ from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguagePa
 from moto.stepfunctions.parser.asl.utils import json_path
 from werkzeug.sansio import utils as werkzeug_utils
 
-SERVICES = ("awslambda", "cloudwatch", "dynamodb", "events", "iam", "sns", "sqs", "stepfunctions", "sts")
+SERVICES = (
+    "awslambda",
+    "cloudformation",
+    "cloudwatch",
+    "dynamodb",
+    "events",
+    "iam",
+    "sns",
+    "sqs",
+    "stepfunctions",
+    "sts",
+)
 """All that a world's calls are for."""
 
 
