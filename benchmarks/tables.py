@@ -37,7 +37,16 @@ def seconds(value: float | None) -> str:
     return "never" if value is None else f"{value:,.0f} s"
 
 
+def _opened(measured: Measurement) -> str:
+    if measured.time_to_open is None and measured.opened_after is not None:
+        # Calls that are slow do not fail.
+        return f"{seconds(measured.opened_after)} after the break"
+    return seconds(measured.time_to_open) if measured.probes or measured.executions else "-"
+
+
 def _transitions(measured: Measurement) -> str:
+    if not measured.executions:
+        return "0"
     retries = "not counted" if measured.retries is None else str(measured.retries)
     return f"{measured.transitions:,}, {retries}"
 
@@ -61,7 +70,7 @@ _LAB_ROWS: tuple[tuple[str, Callable[[Measurement], str]], ...] = (
     ("waiting at the end", lambda m: f"{m.waiting:,}"),
     ("receives burnt, mean of a message", lambda m: f"{m.burnt_of_each:.2f}"),
     ("most receives of a message", lambda m: f"{m.most_receives}"),
-    ("first failure to `Disabled`", lambda m: seconds(m.time_to_open) if m.probes or m.executions else "-"),
+    ("first failure to `Disabled`", _opened),
     ("fix to flowing", lambda m: seconds(m.fix_to_flowing)),
     ("fix to drained", lambda m: seconds(m.fix_to_drained)),
     ("fix to closed", _closed),

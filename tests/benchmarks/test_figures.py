@@ -309,6 +309,16 @@ def test_lab_tables_have_a_column_for_each_run() -> None:
     assert lab_tables([]) == "Not measured yet."
 
 
+def test_lab_table_says_how_transitions_were_counted_and_when_a_pause_came_without_a_failure() -> None:
+    table = lab_tables([
+        measurement(policy="none"),
+        measurement(policy="reference", executions=1, states_entered=25, time_to_open=340.0),
+        measurement(policy="ramp", executions=1, states_entered=43, retries=4, opened_after=210.0),
+    ])  # fmt: skip
+    assert "| state transitions, of these retries | 0 | 25, not counted | 47, 4 |" in table
+    assert "| first failure to `Disabled` | - | 340 s | 210 s after the break |" in table
+
+
 def test_readme_has_the_table_in_few_words() -> None:
     runs = [
         measurement(policy="none", failed_calls=180),
