@@ -1,11 +1,10 @@
 """Wait until the mapping is really disabled, then call the circuit OPEN, for the first time or again."""
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
-from breaker import clients, clock, environment
+from breaker import clients, clock, environment, next_probe
 from breaker.announcements import Change
 from breaker.changes import change_circuit
 from breaker.circuit_table import CircuitState, CircuitTable, Record
@@ -59,5 +58,5 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
 
 
 def _next_probe_at(document: StateDocument, record: Record) -> str:
-    wait = timedelta(seconds=document.schedule["wait_seconds"])
-    return held_until(record, now=clock.now()) or clock.iso(clock.now() + wait)
+    now = clock.now()
+    return next_probe.due_at(document.schedule["wait_seconds"], until=held_until(record, now=now), now=now)

@@ -1,11 +1,10 @@
 """Claim the circuit and ask Lambda to disable its mapping, or go on where the incident stands."""
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
-from breaker import clients, clock, environment
+from breaker import clients, clock, environment, next_probe
 from breaker.announcements import Change
 from breaker.changes import change_circuit
 from breaker.circuit_table import CircuitState, CircuitTable, Record
@@ -59,11 +58,12 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
         return {"ours": True, "incident": incident, "stands": "HALF_OPEN"}
     if record.state is CircuitState.OPEN and not record.intent:
         # Whoever gave up before has a successor now. A mapping that somebody enabled meanwhile is the probe's to see.
-        wait = timedelta(seconds=document.schedule["wait_seconds"])
+        now = clock.now()
+        due = next_probe.due_at(document.schedule["wait_seconds"], until=held_until(record, now=now), now=now)
         table.write(
             document.circuit.name,
             owner=document.execution,
-            sets={"next_probe_at": held_until(record, now=clock.now()) or clock.iso(clock.now() + wait)},
+            sets={"next_probe_at": due},
             removes=["incident.outcome", "incident.order"],
         )
         return {"ours": True, "incident": incident, "stands": "OPEN"}

@@ -102,8 +102,10 @@ def _schedule(document: StateDocument, probe: dict[str, Any]) -> dict[str, Any]:
 
 def _due(probe: dict[str, Any], schedule: dict[str, Any]) -> dict[str, str]:
     """Return what the record says of the next probe, nothing where there is none."""
-    goes_on = probe["outcome"] in _GOES_ON
-    return {"next_probe_at": next_probe.due_at(probe, schedule["wait_seconds"], now=clock.now())} if goes_on else {}
+    if probe["outcome"] not in _GOES_ON:
+        return {}
+    due = next_probe.due_at(schedule["wait_seconds"], until=probe.get("until", ""), now=clock.now())
+    return {"next_probe_at": due}
 
 
 def _after_a_try(document: StateDocument, tried: Try, verdict: Verdict) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     document = StateDocument.read(event)
     probe, now = document.result("probe"), clock.now()
     schedule = next_probe.after(probe, document.result("schedule"), document.circuit.settings, now=now)
-    due = next_probe.due_at(probe, schedule["wait_seconds"], now=now)
+    due = next_probe.due_at(schedule["wait_seconds"], until=probe.get("until", ""), now=now)
     CircuitTable(clients.dynamodb(), environment.circuit_table()).write(
         document.circuit.name, owner=document.execution, sets={"next_probe_at": due}
     )

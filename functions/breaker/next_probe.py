@@ -72,7 +72,9 @@ def after(
     }
 
 
-def due_at(probe: Mapping[str, Any], wait_seconds: float, *, now: datetime) -> str:
-    """Return when the next probe is due, ISO 8601: what people are told."""
-    until: str | None = probe.get("until")
+def due_at(wait_seconds: float, *, until: str, now: datetime) -> str:
+    """Return when the next probe is due, ISO 8601: what people are told.
+
+    `until` is the end of a hold by hand, "" where there is none.
+    """
     return until or clock.iso(now + timedelta(seconds=wait_seconds))
