@@ -67,7 +67,8 @@ def lab_aims(measured: Sequence[Measurement]) -> list[Aim]:
             COST_AT_MOST,
         )
     )
-    aims.append(_nothing_lost(by_run))
+    aims.append(_nothing_lost(by_run, "ramp", "the template's defaults"))
+    aims.append(_nothing_lost(by_run, "fast-trip", "the fast trip"))
     aims.append(_nothing_left(by_run, "redrive", "`Redrive`"))
     aims.append(_nothing_left(by_run, "redrive-minimum-3", "`Redrive` and `MinimumInvocations` 3"))
     return aims
@@ -90,11 +91,11 @@ def _all_failed(measurement: Measurement) -> int:
     return measurement.failed_calls + measurement.failed_after_fix
 
 
-def _nothing_lost(by_run: dict[tuple[str, str], Measurement]) -> Aim:
+def _nothing_lost(by_run: dict[tuple[str, str], Measurement], policy: str, settings: str) -> Aim:
     return _none_of(
         by_run,
-        "nothing dead-lettered, lost or stuck where the reference has any, with the template's defaults",
-        "ramp",
+        f"nothing dead-lettered, lost or stuck where the reference has any, with {settings}",
+        policy,
         lambda measured: measured.dead_lettered,
         "dead-lettered",
     )

@@ -112,7 +112,7 @@ SCENARIOS = (
         visibility=90,
         max_receives=3,
         limit=1500.0,
-        policies=("none", "reference", "ramp", "redrive", "redrive-minimum-3"),
+        policies=("none", "reference", "ramp", "redrive", "redrive-minimum-3", "fast-trip"),
         core=True,
     ),
     Scenario(
@@ -120,7 +120,7 @@ SCENARIOS = (
         "10 minutes of outage, nothing is sent from its second minute to its end, dead-lettered after 3 receives",
         (Trouble(10 * _MINUTE),),
         sends_for=_MINUTE,
-        policies=("reference", "ramp", "redrive"),
+        policies=("reference", "ramp", "redrive", "fast-trip"),
         core=True,
         max_receives=3,
         scale=20,
