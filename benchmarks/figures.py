@@ -3,19 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 _PEAK_SECONDS = 10.0
-
-
-@dataclass(frozen=True)
-class Task:
-    """One call of a function by a state machine: which state, and how long it took on the wall."""
-
-    state: str
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -42,8 +33,6 @@ class Measurement:
         count them.
     function_seconds, function_calls
         Calls of functions by the state machine, and their time on this machine's clock, starts included.
-    target_seconds
-        Time of the target's failed calls on this machine's clock.
     copied
         Messages that a re-jitter has sent again.
     series
@@ -95,25 +84,6 @@ class Measurement:
     def burnt_of_each(self) -> float:
         """Receives that came to nothing, in the mean over all messages."""
         return self.receives_burnt / max(1, self.sent)
-
-
-def tasks_of(history: Iterable[Mapping[str, Any]]) -> list[Task]:
-    """The calls of functions in an execution's history, retries included."""
-    state, began = "", None
-    found: list[Task] = []
-    for event in history:
-        kind = event["type"]
-        if kind.endswith("StateEntered"):
-            state = event["stateEnteredEventDetails"]["name"]
-        elif kind in ("TaskScheduled", "LambdaFunctionScheduled"):
-            began = event["timestamp"]
-        elif began is not None and kind.startswith(("Task", "LambdaFunction")) and kind.endswith(_ENDINGS):
-            found.append(Task(state, (event["timestamp"] - began).total_seconds()))
-            began = None
-    return found
-
-
-_ENDINGS = ("Succeeded", "Failed", "TimedOut")
 
 
 def peak_rate(samples: Sequence[tuple[float, int]], since: float) -> float:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.figures import Measurement, Task, counts_by_minute, dead_lettered, peak_rate, tasks_of, thinned
+from benchmarks.figures import Measurement, counts_by_minute, dead_lettered, peak_rate, thinned
 from benchmarks.policies import Policy
 from benchmarks.reference_lab import ReferenceLab
 from benchmarks.scenarios import Scenario, Trouble
@@ -98,7 +98,6 @@ class StagedOutage(Outage):
         self._reported = 0
         self._disabled_since: float | None = None
         self._asked = False
-        self.tasks: list[Task] = []
 
     def run(self) -> OutageResult:
         """Stage it."""
@@ -123,9 +122,7 @@ class StagedOutage(Outage):
             self.stream.stop()
             self.observer.stop()
         self.observer.require_working()
-        result = self._result(broken, fixed, drained, closed)
-        self.tasks = self._read_tasks()
-        return result
+        return self._result(broken, fixed, drained, closed)
 
     def _watch(self) -> None:
         """Begin to evaluate the alarms. Before, one on durations might take the functions' first starts for trouble."""
@@ -205,20 +202,12 @@ class StagedOutage(Outage):
                 self._on_change(f"{change.at:7.0f} s  {change.subject:<8} {change.text}")
         self._reported = len(changes)
 
-    def _read_tasks(self) -> list[Task]:
-        states = self.lab.client("stepfunctions")
-        arn = self.lab.places.state_machine_arn
-        found: list[Task] = []
-        for item in states.get_paginator("list_executions").paginate(stateMachineArn=arn).search("executions[]"):
-            history = states.get_paginator("get_execution_history").paginate(executionArn=item["executionArn"])
-            found.extend(tasks_of(history.search("events[]")))
-        return found
-
 
 def _measurement(staged: StagedOutage, result: OutageResult, load: float) -> Measurement:
     times, account, scenario = result.milestones, result.account, staged._scenario
     during = sum(count for at, count in result.failed_by_second if at < times.fixed)
     opened = times.paused
+    tasks = [task for report in result.executions for task in report.tasks]
     return Measurement(
         scenario=scenario.name,
         policy=staged._policy.name,
@@ -250,8 +239,8 @@ def _measurement(staged: StagedOutage, result: OutageResult, load: float) -> Mea
         stuck=staged.is_stuck or (result.mapping_at_end == "Disabled" and not result.samples[-1].running_executions),
         states_entered=sum(state not in _NOT_ON_AWS for report in result.executions for state in report.states_entered),
         retries=sum(report.retries for report in result.executions),
-        function_calls=len(staged.tasks),
-        function_seconds=round(sum(task.seconds for task in staged.tasks), 2),
+        function_calls=len(tasks),
+        function_seconds=round(sum(task.seconds for task in tasks), 2),
         copied=_copied(staged),
         failed_by_minute=counts_by_minute(result.failed_by_second, times.ended),
         series=thinned([[round(s.at, 1), s.depth, s.dead_lettered, int(s.flowing)] for s in result.samples]),

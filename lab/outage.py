@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lab.accounting import Account
+from lab.history import Task, first_visits, retries_of, states_entered, tasks_of
 from lab.observation import Change, Observer, Sample
 from lab.orders import OrderStream
 
@@ -77,16 +78,17 @@ class Milestones:
 class ExecutionReport:
     """One execution of the breaker's state machine.
 
-    ``first_visits`` is how long it was in each state the first time, in real-equivalent seconds.
+    ``first_visits`` is how long it was in each state the first time, in real-equivalent seconds. ``tasks`` have the time
+    of their calls on this machine's clock.
     """
 
     arn: str
     status: str
     states_entered: tuple[str, ...]
     output: str | None
-    # Of Tasks that had failed. A Task is entered once, however often it is tried.
     retries: int = 0
     first_visits: Mapping[str, float] = field(default_factory=dict)
+    tasks: tuple[Task, ...] = ()
 
     @property
     def transitions(self) -> int:
@@ -353,31 +355,19 @@ class Outage:
 
     def _execution_report(self, states: Any, item: Any) -> ExecutionReport:
         arn = item["executionArn"]
-        history = list(states.get_paginator("get_execution_history").paginate(executionArn=arn).search("events[]"))
-        kinds = [event["type"] for event in history]
-        entered = tuple(
-            event["stateEnteredEventDetails"]["name"] for event in history if event["type"].endswith("StateEntered")
-        )
-        tried = sum(kind in ("TaskScheduled", "LambdaFunctionScheduled") for kind in kinds)
+        pages = states.get_paginator("get_execution_history").paginate(executionArn=arn)
+        history = list(pages.search("events[]"))
         output = states.describe_execution(executionArn=arn).get("output")
-        # The Task that is being entered now may not have been tried yet.
-        retries = max(0, tried - kinds.count("TaskStateEntered"))
         visits = {name: self.lab.scale.real(seconds) for name, seconds in first_visits(history).items()}
-        return ExecutionReport(arn, item["status"], entered, output, retries, visits)
-
-
-def first_visits(history: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """How long an execution was in each state the first time, in wall seconds, by its history."""
-    entered: dict[str, float] = {}
-    visits: dict[str, float] = {}
-    for event in history:
-        at = event["timestamp"].timestamp()
-        if event["type"].endswith("StateEntered"):
-            entered.setdefault(event["stateEnteredEventDetails"]["name"], at)
-        elif event["type"].endswith("StateExited"):
-            name = event["stateExitedEventDetails"]["name"]
-            visits.setdefault(name, at - entered[name])
-    return visits
+        return ExecutionReport(
+            arn=arn,
+            status=item["status"],
+            states_entered=tuple(states_entered(history)),
+            output=output,
+            retries=retries_of(history),
+            first_visits=visits,
+            tasks=tuple(tasks_of(history)),
+        )
 
 
 def _flowing_again(samples: Sequence[Sample], fixed: float) -> float | None:

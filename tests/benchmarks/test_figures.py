@@ -10,7 +10,7 @@ import pytest
 from benchmarks import calibration, cost, limits, results, scenarios
 from benchmarks.aims import incident_of, lab_aims, ratio_aim, simulated_aims
 from benchmarks.cost import Incident, breaker_states, reference_states
-from benchmarks.figures import Measurement, Task, counts_by_minute, dead_lettered, peak_rate, tasks_of, thinned
+from benchmarks.figures import Measurement, counts_by_minute, dead_lettered, peak_rate, thinned
 from benchmarks.options import RunOptions, parse_options
 from benchmarks.staging import _NOT_ON_AWS
 from benchmarks.sweep import CASES, LONGEST, SHORTEST, Case, drawn_outages, run_case
@@ -52,24 +52,6 @@ def event(kind: str, seconds: float, state: str = "") -> dict[str, Any]:
         "timestamp": START + timedelta(seconds=seconds),
         **({"stateEnteredEventDetails": {"name": state}} if state else {}),
     }
-
-
-def test_tasks_of_a_history_are_its_calls_with_their_time_and_retries() -> None:
-    history = [
-        event("ExecutionStarted", 0),
-        event("TaskStateEntered", 0, "OpenCircuit"),
-        event("LambdaFunctionScheduled", 1),
-        event("LambdaFunctionStarted", 1.2),
-        event("LambdaFunctionSucceeded", 2),
-        event("TaskStateEntered", 2, "ConfirmPaused"),
-        event("TaskScheduled", 2),
-        event("TaskFailed", 2.5),
-        event("TaskScheduled", 5),
-        event("TaskSucceeded", 5.25),
-        event("WaitStateEntered", 6, "WaitBeforeProbe"),
-        event("WaitStateExited", 36),
-    ]
-    assert tasks_of(history) == [Task("OpenCircuit", 1.0), Task("ConfirmPaused", 0.5), Task("ConfirmPaused", 0.25)]
 
 
 def test_peak_rate_is_over_ten_seconds_and_after_the_moment() -> None:

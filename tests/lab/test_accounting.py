@@ -1,6 +1,5 @@
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -9,7 +8,7 @@ from hypothesis import strategies as st
 from lab.accounting import LedgerEntry, ReceiveLog, order_id_of, settle
 from lab.emulator import WaitingMessage
 from lab.orders import Sent
-from lab.outage import ExecutionReport, Milestones, OutagePlan, OutageResult, first_visits
+from lab.outage import ExecutionReport, Milestones, OutagePlan, OutageResult
 
 SENT = [Sent(f"o{n}", f"m{n}", float(n)) for n in range(5)]
 
@@ -122,20 +121,3 @@ def test_broken_promises_of_a_good_run_are_none():
 def test_broken_promises_says_which_in_a_sentence(changes, sentence):
     [said] = result(**changes).broken_promises()
     assert sentence in said
-
-
-def test_first_visits_are_how_long_an_execution_was_in_each_state_the_first_time():
-    def event(at, kind, name=""):
-        details = {"TaskStateEntered": "stateEnteredEventDetails", "TaskStateExited": "stateExitedEventDetails"}
-        return {"timestamp": datetime.fromtimestamp(at, UTC), "type": kind, details.get(kind, "other"): {"name": name}}
-
-    history = [
-        event(0, "ExecutionStarted"),
-        event(1, "TaskStateEntered", "ProbeTarget"),
-        event(1.5, "TaskScheduled"),
-        event(4, "TaskStateExited", "ProbeTarget"),
-        event(5, "TaskStateEntered", "ProbeTarget"),
-        event(5.5, "TaskStateExited", "ProbeTarget"),
-        event(6, "TaskStateEntered", "CloseCircuit"),
-    ]
-    assert first_visits(history) == {"ProbeTarget": 3.0}
