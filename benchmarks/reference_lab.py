@@ -37,8 +37,7 @@ class ReferenceLab(Lab):
         work_dir.mkdir(exist_ok=True)
         build_dir = None if self._build_dir is None else self._build_dir.with_name(STACK_NAME)
         deployment = Deployment(TEMPLATE, work_dir, self.emulator, self.client("cloudformation"), build_dir=build_dir)
-        if not deployment.is_built:
-            deployment.build()
+        deployment.build()
         queue = {"QueueUrl": stack.outputs["QueueUrl"]}
         attributes = self.client("sqs").get_queue_attributes(**queue, AttributeNames=["QueueArn", "VisibilityTimeout"])
         self._reference = deployment.deploy(

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import compileall
+import fcntl
+import hashlib
 import os
 import py_compile
+import re
 import shutil
 import sys
 import time
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +38,8 @@ _SCALED_PARAMETERS = {
 _POLL_SECONDS = 0.2
 # A deployment's archive does not keep the sources' times, by which a compiled file would be checked.
 _UNCHECKED = py_compile.PycInvalidationMode.UNCHECKED_HASH
+# As sam build writes it: the name of a directory beside the template.
+_CODE_URI = re.compile(r"^( +CodeUri: )(\S+)$", re.MULTILINE)
 
 
 class DeploymentFailed(RuntimeError):
@@ -70,21 +76,44 @@ def lab_parameters(template: Mapping[str, Mapping[str, object]], scale: Scale, a
     return {name: value for name, value in chosen.items() if name in declared}
 
 
-def compile_functions(build_dir: Path) -> None:
-    """Compile what was built. A function that starts would otherwise do it, which counts as much as the lab is fast.
+def pack_functions(build_dir: Path) -> None:
+    """Put each code that was built into one archive, compiled, and have all its functions name that.
 
-    Functions of the same code are built one by one; it is compiled once.
+    sam builds a directory for each function, although all have the same code, and would pack each of them at each
+    deployment. And a function that starts would compile its code, which counts as much as the lab is fast.
     """
-    compiled: dict[tuple[tuple[str, int], ...], Path] = {}
-    for function in sorted(path for path in build_dir.iterdir() if path.is_dir()):
-        sources = sorted(function.rglob("*.py"))
-        same = tuple((str(source.relative_to(function)), source.stat().st_size) for source in sources)
-        if same not in compiled:
+    template = build_dir / "template.yaml"
+    text = template.read_text()
+    names = dict.fromkeys(name for _, name in _CODE_URI.findall(text))
+    functions = [build_dir / name for name in names if (build_dir / name).is_dir()]
+    archive_of: dict[str, str] = {}
+    named: dict[str, str] = {}
+    for function in functions:
+        code = _digest(function)
+        if code not in archive_of:
             compileall.compile_dir(function, quiet=2, invalidation_mode=_UNCHECKED)
-            compiled[same] = function
-            continue
-        for cache in compiled[same].rglob("__pycache__"):
-            shutil.copytree(cache, function / cache.relative_to(compiled[same]), dirs_exist_ok=True)
+            archive_of[code] = f"{function.name}.zip"
+            _pack(function, build_dir / archive_of[code])
+        named[function.name] = archive_of[code]
+    template.write_text(_CODE_URI.sub(lambda uri: uri[1] + named.get(uri[2], uri[2]), text))
+    for function in functions:
+        shutil.rmtree(function)
+
+
+def _digest(directory: Path) -> str:
+    """What tells one code from another: names and contents."""
+    digest = hashlib.sha256()
+    for file in sorted(path for path in directory.rglob("*") if path.is_file()):
+        digest.update(f"{file.relative_to(directory)}\0{file.stat().st_size}\0".encode())
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def _pack(directory: Path, archive: Path) -> None:
+    """Not compressed: the emulator unpacks it for each function that starts."""
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED, strict_timestamps=False) as packed:
+        for file in sorted(path for path in directory.rglob("*") if path.is_file()):
+            packed.write(file, file.relative_to(directory))
 
 
 class Deployment:
@@ -115,19 +144,21 @@ class Deployment:
         self._emulator = emulator
         self._cloudformation = cloudformation
 
-    @property
-    def is_built(self) -> bool:
-        """Whether a build is there."""
-        return (self._build_dir / "template.yaml").exists()
-
     def build(self) -> None:
-        """Run ``sam build`` into the work directory.
+        """Run ``sam build``, unless a build is there. Who wants the same one meanwhile waits for it.
 
         Raises
         ------
         DeploymentFailed
             With the end of sam's output.
         """
+        self._build_dir.parent.mkdir(parents=True, exist_ok=True)
+        with self._build_dir.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (self._build_dir / "template.yaml").exists():
+                self._build()
+
+    def _build(self) -> None:
         self._sam(
             "build",
             *self._config(),
@@ -136,7 +167,7 @@ class Deployment:
             "--parameter-overrides", f"Runtime={runtime_name()}",
             "--region", REGION,
         )  # fmt: skip
-        compile_functions(self._build_dir)
+        pack_functions(self._build_dir)
 
     def deploy(self, stack_name: str, parameters: Mapping[str, str], bucket: str) -> Stack:
         """Run ``sam deploy`` on what ``build`` made. Also updates a stack that is there.

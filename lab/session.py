@@ -126,6 +126,7 @@ class Lab:
             self.emulator.stop()
             for left_over in ("build", "tmp"):
                 shutil.rmtree(self.work_dir / left_over, ignore_errors=True)
+            (self.work_dir / "build.lock").unlink(missing_ok=True)
 
     def client(self, service: str) -> Any:
         """A boto3 client for the emulated cloud, as its root user. The caller's AWS configuration is not read."""
@@ -143,10 +144,9 @@ class Lab:
         return self._clients[service]
 
     def build(self) -> None:
-        """Run ``sam build``, unless that was done. ``deploy`` does it the first time if nobody did."""
+        """Run ``sam build``, unless there is a build. ``deploy`` does it the first time if nobody did."""
         deployment = self._deployments()
-        if not deployment.is_built:
-            deployment.build()
+        deployment.build()
         self._deployment = deployment
 
     def _deployments(self) -> Deployment:

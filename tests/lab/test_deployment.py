@@ -1,9 +1,26 @@
-"""What the lab does to a build before it is deployed."""
+"""What is deployed in the lab is what was built, once for all functions of the same code."""
 
 import importlib.util
+import zipfile
 from pathlib import Path
 
-from lab.deployment import compile_functions
+from lab.deployment import pack_functions
+
+TEMPLATE = """
+Globals:
+  Function:
+    CodeUri: functions/
+Resources:
+  First:
+    Properties:
+      CodeUri: First
+  Same:
+    Properties:
+      CodeUri: Same
+  Other:
+    Properties:
+      CodeUri: Other
+"""
 
 
 def write(path: Path, text: str) -> None:
@@ -11,16 +28,24 @@ def write(path: Path, text: str) -> None:
     path.write_text(text)
 
 
-def test_compile_functions_leaves_each_function_its_own_compiled_code(tmp_path: Path) -> None:
+def test_pack_functions_packs_the_same_code_once_compiled_and_another_apart(tmp_path: Path) -> None:
     for name in ("First", "Same"):
         write(tmp_path / name / "step.py", "A = 1\n")
         write(tmp_path / name / "breaker" / "rule.py", "B = 2\n")
-    write(tmp_path / "Other" / "step.py", "A = 'another'\n")
-    write(tmp_path / "template.yaml", "")
-    compile_functions(tmp_path)
-    for source in tmp_path.rglob("*.py"):
-        assert Path(importlib.util.cache_from_source(str(source))).exists()
-    cached = [
-        Path(importlib.util.cache_from_source(str(tmp_path / name / "step.py"))) for name in ("First", "Same", "Other")
-    ]
-    assert cached[0].read_bytes() == cached[1].read_bytes() != cached[2].read_bytes()
+    # As long as the others', and not the same.
+    write(tmp_path / "Other" / "step.py", "A = 3\n")
+    write(tmp_path / "Other" / "breaker" / "rule.py", "B = 2\n")
+    # Of a nested application: no function of this template.
+    write(tmp_path / "Nested" / "template.yaml", "")
+    write(tmp_path / "template.yaml", TEMPLATE)
+
+    pack_functions(tmp_path)
+
+    expected = TEMPLATE.replace("CodeUri: First", "CodeUri: First.zip").replace("CodeUri: Same", "CodeUri: First.zip")
+    assert (tmp_path / "template.yaml").read_text() == expected.replace("CodeUri: Other", "CodeUri: Other.zip")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["First.zip", "Nested", "Other.zip", "template.yaml"]
+    for name, text in (("First", "A = 1\n"), ("Other", "A = 3\n")):
+        with zipfile.ZipFile(tmp_path / f"{name}.zip") as archive:
+            assert archive.read("step.py").decode() == text
+            for source in ("step.py", "breaker/rule.py"):
+                assert importlib.util.cache_from_source(source) in archive.namelist()
