@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -104,8 +105,13 @@ class Outcome:
         return wrong
 
 
-def run_chaos(options: ChaosOptions, console: Console) -> int:
+def run_chaos(options: ChaosOptions, console: Console, *, build_dir: Path | None = None) -> int:
     """Bring disorder, let it end, and see whether order comes back.
+
+    Parameters
+    ----------
+    build_dir
+        As ``Lab`` takes it.
 
     Returns
     -------
@@ -117,7 +123,7 @@ def run_chaos(options: ChaosOptions, console: Console) -> int:
     work_dir = new_work_dir()
     work_dir.mkdir(parents=True, exist_ok=True)
     proxy = FaultProxy(work_dir)
-    with Lab(scale=_SCALE, work_dir=work_dir, functions_endpoint=proxy.endpoint) as lab:
+    with Lab(scale=_SCALE, work_dir=work_dir, functions_endpoint=proxy.endpoint, build_dir=build_dir) as lab:
         try:
             proxy.start(lab.emulator.endpoint)
             outcome = _Storm(lab, proxy, plan, console).run()

@@ -39,8 +39,8 @@ class Attached:
 
 
 @pytest.fixture(scope="module")
-def attached() -> Iterator[Attached]:
-    with Lab(scale=10) as lab:
+def attached(build_dir: Path) -> Iterator[Attached]:
+    with Lab(scale=10, build_dir=build_dir) as lab:
         template = Path(__file__).with_name("pipeline.yaml")
         shop, warehouse = (
             lab.create_stack(name, template, {"Runtime": runtime_name()}) for name in ("shop", "warehouse")

@@ -32,8 +32,8 @@ _SOON = {"MetricPeriodSeconds": "2", "MetricDelaySeconds": "1", "ReconcileMinute
 
 
 @pytest.fixture(scope="module")
-def lab() -> Iterator[Lab]:
-    with Lab(scale=10) as running:
+def lab(build_dir: Path) -> Iterator[Lab]:
+    with Lab(scale=10, build_dir=build_dir) as running:
         running.deploy({**_SOON, "NotificationTopicArn": make_topic(running)})
         running.client("lambda").update_event_source_mapping(
             UUID=running.places.mapping_id, ScalingConfig={"MaximumConcurrency": _OWN_CONCURRENCY}

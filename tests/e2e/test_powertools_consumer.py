@@ -26,8 +26,8 @@ def service(tmp_path: Path) -> Iterator[OrderService]:
 
 
 @pytest.fixture
-def lab() -> Iterator[Lab]:
-    with Lab(scale=10) as lab:
+def lab(build_dir: Path) -> Iterator[Lab]:
+    with Lab(scale=10, build_dir=build_dir) as lab:
         lab.build()
         lab.make_alarm()
         yield lab
