@@ -25,8 +25,9 @@ PASSING = ("throttle", "service error", "timeout", "killed before", KILLED_AFTER
 LASTING = "denied"
 _LASTS_SECONDS = 1000
 STOPPED = "stopped"
-# The machine tries a step 20 times more, which is enough for the kinds of three calls.
-_CALLS_TOGETHER = 3
+# How many calls' faults come in one run. The machine tries a step 20 times more, which is enough for all that pass of
+# three calls. One that lasts ends the execution, and the reconciler's next meets that of the other call.
+_PASSING_TOGETHER, _LASTING_TOGETHER = 3, 2
 KINDS = (*PASSING, LASTING, STOPPED)
 # Short metric periods save hundreds of looks at a recovery, and change no call.
 _QUICK = {"FirstProbeSeconds": 10, "MaxProbeIntervalSeconds": 60, "MetricPeriodSeconds": 10, "MetricDelaySeconds": 5}
@@ -227,12 +228,11 @@ def runs_of(calls: list[Call], step: str) -> Iterator[list[Fault]]:
     """Return the runs to make: in each of them, the faults of one or more calls.
 
     Every kind of fault for each call, and a stop of the execution within the step. The kinds that pass come in one run,
-    one after another, and those of some calls do.
+    one after another, and so do the faults of some calls.
     """
-    for first in range(0, len(calls), _CALLS_TOGETHER):
-        yield [Fault(PASSING, call) for call in calls[first : first + _CALLS_TOGETHER]]
-    for call in calls:
-        yield [Fault((LASTING,), call, _LASTS_SECONDS)]
+    for kinds, seconds, together in ((PASSING, 0, _PASSING_TOGETHER), ((LASTING,), _LASTS_SECONDS, _LASTING_TOGETHER)):
+        for first in range(0, len(calls), together):
+            yield [Fault(kinds, call, seconds) for call in calls[first : first + together]]
     if calls and step != RECONCILER:
         yield [Fault((STOPPED,), calls[-1])]
 
