@@ -78,8 +78,8 @@ class Milestones:
 class ExecutionReport:
     """One execution of the breaker's state machine.
 
-    ``first_visits`` is how long it was in each state the first time, in real-equivalent seconds. ``tasks`` have the time
-    of their calls on this machine's clock.
+    ``first_visits`` is how long it was in each state the first time, in real-equivalent seconds; the time of ``tasks``
+    is the machine's.
     """
 
     arn: str
