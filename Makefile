@@ -52,12 +52,12 @@ simulate: $(READY) ## An outage of your pipeline, simulated, with a recommendati
 	  $(foreach pair,$(SET),--set $(call quoted,$(pair)))
 
 # Coverage of functions/ doubles the time that tests take, so it is measured where it matters. The lab's tests wait half of the
-# time, so two files of them run at once.
+# time, so three files of them run at once.
 UNMEASURED := tests/statemachine tests/simulator tests/benchmarks tests/publish tests/lab
 test: lint ## All checks and tests, with several outages in the lab.
 	@$(BIN)/python -m pytest -m "not e2e" $(UNMEASURED:%=--ignore %) --numprocesses 2 --dist worksteal --cov --cov-report=term
 	@$(BIN)/python -m pytest $(UNMEASURED) --numprocesses 2 --dist worksteal
-	@$(BIN)/python -m pytest tests/e2e --numprocesses 2 --dist loadfile
+	@$(BIN)/python -m pytest tests/e2e --numprocesses 3 --dist loadfile
 
 mutants: $(READY) ## One-line changes of the code, each of which must turn a promise's test red. Takes about 4 minutes.
 	@$(BIN)/python -m tests.mutations $(if $(PROMISE),--promise $(PROMISE))

@@ -157,7 +157,9 @@ def _mapping(mappings: list[dict[str, Any]], *, named: str, target: str, queue_a
         if not found:
             raise InvalidSetting(f"MappingId: {wanted!r} must be the id of an event source mapping that {joining}")
     if not found:
-        raise NotJoined(f"TargetFunction: {named!r}: no event source mapping {joining}")
+        readers = sorted({mapping["FunctionArn"] for mapping in mappings if mapping.get("EventSourceArn") == queue_arn})
+        there_is = f"the queue is read by {', '.join(readers)}" if readers else "nothing reads from that queue"
+        raise NotJoined(f"TargetFunction: {named!r}: no event source mapping {joining}; {there_is}")
     if len(found) > 1:
         ids = ", ".join(sorted(mapping["UUID"] for mapping in found))
         raise InvalidSetting(f"MappingId: must name one of the mappings where several {joining}: {ids}")

@@ -31,7 +31,10 @@ _EXAMPLE = {
 
 @dataclass(frozen=True)
 class Attached:
-    """A lab with two pipelines of their own stacks, the first protected by the breaker's stack."""
+    """A lab with two pipelines of their own stacks, the first protected by the breaker's stack.
+
+    The mapping of the second names an alias of its function.
+    """
 
     lab: Lab
     shop: Stack
@@ -42,9 +45,8 @@ class Attached:
 def attached(build_dir: Path) -> Iterator[Attached]:
     with Lab(scale=10, build_dir=build_dir) as lab:
         template = Path(__file__).with_name("pipeline.yaml")
-        shop, warehouse = (
-            lab.create_stack(name, template, {"Runtime": runtime_name()}) for name in ("shop", "warehouse")
-        )
+        shop = lab.create_stack("shop", template, {"Runtime": runtime_name()})
+        warehouse = lab.create_stack("warehouse", template, {"Runtime": runtime_name(), "Alias": "live"})
         lab.pipeline = shop.outputs
         lab.deploy({**names(shop), **_SOON})
         yield Attached(lab, shop, warehouse)
@@ -52,12 +54,20 @@ def attached(build_dir: Path) -> Iterator[Attached]:
 
 def names(pipeline: Stack) -> dict[str, str]:
     """The two parameters that attach a pipeline."""
-    return {"TargetFunction": pipeline.outputs["FunctionName"], "QueueName": pipeline.outputs["QueueName"]}
+    return {"TargetFunction": pipeline.outputs["TargetFunction"], "QueueName": pipeline.outputs["QueueName"]}
 
 
 def attach(lab: Lab, stack_name: str, **parameters: str) -> Stack:
     own = {"Breaker": STACK_NAME, "CircuitName": "warehouse", "AlarmName": ALARM_NAME, "FirstProbeSeconds": "10"}
     return lab.create_stack(stack_name, REPOSITORY / "attach.yaml", {**own, **_SOON, **parameters})
+
+
+def filled_in(attached: Attached, value: str) -> str:
+    """A value as it stands, or ``{pipeline.Output}`` with what the pipeline's stack says."""
+    if not value.startswith("{"):
+        return value
+    pipeline, _, output = value.strip("{}").partition(".")
+    return str(getattr(attached, pipeline).outputs[output])
 
 
 def record(lab: Lab, circuit: str) -> dict[str, Any]:
@@ -104,22 +114,24 @@ def test_pipeline_attached_with_two_parameters_loses_nothing_in_an_outage(attach
         ({"TargetFunction": "nobody"}, "TargetFunction: 'nobody' must be a function, alias or version"),
         ({"QueueName": "nothing"}, "QueueArn: '.*:nothing' must be an existing queue"),
         ({"QueueName": "{shop.QueueName}"}, "TargetFunction: '.*': no event source mapping joins"),
+        (
+            {"TargetFunction": "{warehouse.FunctionName}"},
+            "TargetFunction: '.*': no event source mapping joins .*; the queue is read by .*:live",
+        ),
         ({"MappingId": "{shop.MappingId}"}, "MappingId: '.*' must be the id of an event source mapping that joins"),
         ({"DeadLetterQueueName": "{shop.DeadLetterQueueName}"}, "DeadLetterQueueArn: '.*' must be where .* moves"),
         ({"AlarmName": "no-such-alarm"}, "AlarmNames: 'no-such-alarm' must be a metric alarm"),
         ({"CircuitName": "orders"}, "CircuitName: 'orders' must not be a circuit of another stack"),
         (
-            {"TargetFunction": "{shop.FunctionName}", "QueueName": "{shop.QueueName}"},
+            {"TargetFunction": "{shop.TargetFunction}", "QueueName": "{shop.QueueName}"},
             "MappingId: '.*' is protected by the circuit 'orders' already",
         ),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
 )
 def test_wrong_attachment_rolls_back_with_its_reason(attached: Attached, wrong: dict[str, str], reason: str) -> None:
-    lab, shop = attached.lab, attached.shop.outputs
-    filled = {
-        name: shop[value[1:-1].partition(".")[2]] if value.startswith("{") else value for name, value in wrong.items()
-    }
+    lab = attached.lab
+    filled = {name: filled_in(attached, value) for name, value in wrong.items()}
     with pytest.raises(DeploymentFailed, match="ROLLBACK_COMPLETE") as failed:
         attach(lab, "refused", **{**names(attached.warehouse), **filled})
     lab.delete_stack("refused")
@@ -132,7 +144,7 @@ def test_wrong_attachment_rolls_back_with_its_reason(attached: Attached, wrong: 
 
 def test_one_parameter_without_the_other_is_refused(attached: Attached) -> None:
     with pytest.raises(DeploymentFailed, match="QueueArn: missing; a pipeline is named by both"):
-        attached.lab.deploy_beside("half", {"TargetFunction": attached.shop.outputs["FunctionName"]})
+        attached.lab.deploy_beside("half", {"TargetFunction": attached.shop.outputs["TargetFunction"]})
 
 
 def test_incidents_of_two_pipelines_are_apart_and_detaching_one_hands_its_messages_back(attached: Attached) -> None:

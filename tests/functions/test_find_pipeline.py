@@ -79,7 +79,14 @@ def test_find_target_with_alias_names_function_and_alias_apart(make_world: MakeW
 def test_find_mapping_of_the_function_itself_is_not_that_of_its_alias(world: World) -> None:
     world.lambda_.publish_version(FunctionName=TARGET)
     world.lambda_.create_alias(FunctionName=TARGET, Name="live", FunctionVersion="1")
-    assert "no event source mapping joins" in refused(world, TargetFunction=f"{TARGET}:live")
+    reason = refused(world, TargetFunction=f"{TARGET}:live")
+    assert "no event source mapping joins" in reason
+    assert reason.endswith(f"; the queue is read by {world.target_arn}")
+
+
+def test_find_mapping_of_a_queue_that_nobody_reads_says_so(world: World) -> None:
+    world.lambda_.delete_event_source_mapping(UUID=world.mapping_id)
+    assert ask(world).reason.endswith("; nothing reads from that queue")
 
 
 def test_find_dead_letter_queue_of_the_queue_is_accepted(world: World) -> None:
