@@ -87,6 +87,7 @@ def _following(
         processed=metrics.most_processed(began, now),
         known_good=metrics.most_processed(opened - KNOWN_GOOD_SECONDS, opened),
         strained=strained,
+        seconds_open=round(now - opened),
     )
     following = recovery.after_good_step(shown)
     logger.info("what the step has shown", extra=asdict(shown) | {"following": following.as_dict()})

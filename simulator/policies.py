@@ -297,6 +297,7 @@ class Breaker:
             processed=world.metrics.most_deleted(began, world.clock - world.profile.metrics_delay, length),
             known_good=world.metrics.most_deleted(self._opened - KNOWN_GOOD_SECONDS, self._opened, length),
             strained=judgement.strained,
+            seconds_open=round(world.clock - self._opened),
         )
 
     def _give_up(self) -> Process:

@@ -108,7 +108,7 @@ class World:
         self.pipeline, self.trouble, self.profile = pipeline, trouble, profile
         self.queue = MessageQueue(pipeline.max_receives, self.rng, oldest_first=profile.oldest_first)
         self.mapping = Mapping(profile, pipeline.max_concurrency)
-        self.target = Target(pipeline.capacity, trouble, self.rng)
+        self.target = Target(pipeline.capacity, trouble, self.rng, latency=pipeline.latency)
         self.metrics = Metrics()
         self.alarm = Alarm(alarm, self.metrics, delay=profile.alarm_delay) if alarm else None
         self.events = Events()

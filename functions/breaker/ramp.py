@@ -2,8 +2,9 @@
 
 The steps of RampConcurrency come first. While messages wait after them, the owner's own concurrency would let the
 backlog overrun the target: so the ramp goes on, quickly to what the target is known to have processed before the
-incident, slowly beyond. A step that strains the target is taken back, and the ramp stays below it until the backlog is
-gone. A hold that does not shrink the backlog ends: no ramp lasts for ever.
+incident, slowly beyond. Few calls cannot become a fifth more, only a third or half: such a step is not taken for a
+backlog that goes fast enough without. A step that strains the target is taken back, and the ramp stays below it until
+the backlog is gone. A hold that does not shrink the backlog ends: no ramp lasts for ever.
 
 Concurrency is not rate: a fast target takes many messages a second even at 2, the least that Lambda allows.
 """
@@ -81,17 +82,25 @@ class Shown:
         Messages a minute processed in the best period of the hour before the incident, 0 where that is not known.
     strained
         True when more failed than a healthy target fails, but not enough to open the circuit.
+    seconds_open
+        Since the circuit was opened: in this time the backlog has come.
     """
 
     waiting: int
     processed: int
     known_good: int
     strained: bool
+    seconds_open: int
 
     @property
     def is_drained(self) -> bool:
         """True when no backlog is left."""
         return self.waiting <= max(FEW_MESSAGES, self.processed // 60)
+
+    @property
+    def goes_fast(self) -> bool:
+        """True when the backlog goes twice as fast as it came, or faster, while as many messages come as before."""
+        return 3 * self.waiting * 60 <= self.processed * self.seconds_open
 
 
 @dataclass(frozen=True)
@@ -163,9 +172,16 @@ class Recovery:
             bounded = replace(self, too_much=self.concurrency)
             return bounded._at(lower) if lower < self.concurrency else bounded._held(shown)
         for wanted in (self._more(shown), self._little_more()):
-            if not self.too_much or wanted < self.too_much:
+            too_much = 0 < self.too_much <= wanted
+            if not too_much and not self._is_rash(wanted, shown):
                 return self._raised(wanted, shown)
         return self._held(shown)
+
+    def _is_rash(self, wanted: int, shown: Shown) -> bool:
+        """Tell whether a step could overrun the target by more than a fifth, and the backlog goes fast without it."""
+        is_given = wanted in self.steps[self.step + 1 : -1]
+        slow = max(self._known_good(shown), int(self.concurrency * SLOW_GROWTH))
+        return shown.goes_fast and not is_given and wanted > slow
 
     def _more(self, shown: Shown) -> int:
         """Return the next step up, which may be above everything."""

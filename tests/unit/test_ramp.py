@@ -67,7 +67,7 @@ def test_recovery_steps_grow_and_never_pass_the_owners_own(ramp: list[int], own:
 
 # While a backlog waits ----------------------------------------------------------------------------------------------
 
-BACKLOG = Shown(waiting=100_000, processed=2400, known_good=6000, strained=False)
+BACKLOG = Shown(waiting=100_000, processed=2400, known_good=6000, strained=False, seconds_open=1800)
 # More steps than any ramp through a backlog of this size takes.
 _MANY = 5000
 
@@ -106,6 +106,42 @@ def test_after_good_step_with_a_backlog_more_is_let_in(
     assert following.concurrency == expected
     assert (following.step, following.began) == (recovery.step + 1, "")
     assert following.steps[-1] == recovery.steps[-1]
+
+
+@pytest.mark.parametrize(
+    ("waiting", "seconds_open", "fast"),
+    [(60_000, 1800, True), (60_001, 1800, False), (120_000, 3600, True)],
+)
+def test_backlog_goes_fast_when_it_is_gone_in_a_third_of_the_time_that_it_came_in(
+    waiting: int, seconds_open: int, fast: bool
+) -> None:
+    # 6,000 a minute: 60,000 in ten minutes.
+    assert Shown(waiting, 6000, 6000, strained=False, seconds_open=seconds_open).goes_fast is fast
+
+
+@pytest.mark.parametrize(
+    ("recovery", "shown", "expected"),
+    [
+        # One call more would be more than a fifth.
+        (on(2, 0), {}, 2),
+        (on(2, 4, 0), {}, 4),
+        (on(2, 0), {"known_good": 0}, 2),
+        # What the target is known to have stood is given all the same, and a fifth more.
+        (on(2, 0), {"known_good": 15_000}, 5),
+        (on(2, 5, 0), {}, 6),
+        (on(2, 100, 0), {"known_good": 0}, 120),
+        # So are the steps of RampConcurrency.
+        (on(2, 10, 50, 0, step=0), {}, 10),
+        # A backlog that grows, or nothing of which is processed, does not go fast.
+        (on(2, 0), {"waiting": 60_001}, 3),
+        (on(2, 0), {"processed": 0}, 3),
+    ],
+)
+def test_backlog_that_goes_fast_is_not_hurried(recovery: Recovery, shown: dict[str, Any], expected: int) -> None:
+    fast = Shown(waiting=60_000, processed=6000, known_good=6000, strained=False, seconds_open=1800)
+    following = recovery.after_good_step(replace(fast, **shown))
+    assert following.concurrency == expected
+    assert (following.step == recovery.step) is (expected == recovery.concurrency)
 
 
 @pytest.mark.parametrize(
@@ -217,9 +253,10 @@ ramps = st.lists(st.integers(2, 1000), min_size=1, max_size=5, unique=True).map(
     st.floats(100, 1_000_000),
     st.floats(0.01, 1),
     st.integers(1, 10_000_000),
+    st.just(0) | st.integers(1, 1_000_000),
 )
 def test_target_with_a_capacity_is_given_a_fifth_more_at_most_until_the_backlog_is_gone(
-    first: int, own: int, each: float, capacity: float, usual: float, waiting: int
+    first: int, own: int, each: float, capacity: float, usual: float, waiting: int, seconds_open: int
 ) -> None:
     """One call more a minute processes so many messages more, up to the capacity; messages come at the usual load."""
     recovery = Recovery(recovery_steps([first], own=own, provisioned=False), 0)
@@ -231,9 +268,14 @@ def test_target_with_a_capacity_is_given_a_fifth_more_at_most_until_the_backlog_
         fits = 1.05 * capacity
         assert asked <= max(1.2 * fits, fits + each, (first + 1) * each)
         waiting = max(0, round(waiting - 4 * (min(asked, capacity) - usual * capacity)))
-        recovery = recovery.after_good_step(
-            Shown(waiting, round(min(asked, capacity)), known_good=int(usual * capacity), strained=asked > fits)
+        shown = Shown(
+            waiting,
+            round(min(asked, capacity)),
+            known_good=int(usual * capacity),
+            strained=asked > fits,
+            seconds_open=seconds_open,
         )
+        recovery = recovery.after_good_step(shown)
         looks += 1
         assert looks < _MANY
 
@@ -243,15 +285,16 @@ def test_target_with_a_capacity_is_given_a_fifth_more_at_most_until_the_backlog_
     owns,
     st.integers(11, 10_000_000),
     st.lists(st.tuples(st.integers(0, 600), st.integers(0, 600), st.booleans()), min_size=1, max_size=20),
+    st.integers(0, 10_000_000),
 )
 def test_every_ramp_ends_with_the_owners_own_whatever_is_seen(
-    given_steps: list[int], own: int, waiting: int, seen: list[tuple[int, int, bool]]
+    given_steps: list[int], own: int, waiting: int, seen: list[tuple[int, int, bool]], seconds_open: int
 ) -> None:
     recovery, looks = Recovery(recovery_steps(given_steps, own=own, provisioned=False), 0), 0
     while not recovery.is_last:
         processed, known_good, strained = seen[looks % len(seen)]
         before = recovery
-        recovery = before.after_good_step(Shown(waiting, processed, known_good, strained))
+        recovery = before.after_good_step(Shown(waiting, processed, known_good, strained, seconds_open))
         assert recovery.step in (before.step, before.step + 1)
         assert recovery.steps[: before.step + 1] == before.steps[: before.step + 1]
         assert recovery.steps[-1] == own
