@@ -1,10 +1,15 @@
 """What is deployed in the lab is what was built, once for all functions of the same code."""
 
 import importlib.util
+import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
-from lab.deployment import pack_functions
+import pytest
+
+from lab.deployment import Deployment, pack_functions
 
 TEMPLATE = """
 Globals:
@@ -49,3 +54,23 @@ def test_pack_functions_packs_the_same_code_once_compiled_and_another_apart(tmp_
             assert archive.read("step.py").decode() == text
             for source in ("step.py", "breaker/rule.py"):
                 assert importlib.util.cache_from_source(source) in archive.namelist()
+
+
+def test_two_that_want_the_same_build_at_once_get_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[Path] = []
+
+    def build_slowly(deployment: Deployment) -> None:
+        built.append(tmp_path)
+        time.sleep(0.2)
+        write(tmp_path / "shared" / "template.yaml", "")
+
+    monkeypatch.setattr(Deployment, "_build", build_slowly)
+    nothing: Any = None
+    deployments = [
+        Deployment(Path("template.yaml"), tmp_path / name, nothing, nothing, build_dir=tmp_path / "shared")
+        for name in ("one", "other")
+    ]
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(Deployment.build, deployments))
+    deployments[0].build()
+    assert len(built) == 1
