@@ -99,30 +99,16 @@ class StagedOutage(Outage):
         self._disabled_since: float | None = None
         self._asked = False
 
-    def run(self) -> OutageResult:
-        """Stage it."""
-        self.observer.start()
-        self.stream.start()
-        try:
-            self._healthy()
-            self._until_the_break()
-            self._watch()
-            broken = self._begin(self._scenario.troubles[0])
-            for trouble in self._scenario.troubles[1:]:
-                self._let_work()
-                self._for(trouble.calm_before)
-                self._begin(trouble)
-            fixed = self._let_work()
-            drained = self._until_drained(fixed)
-            closed = self._until_closed(fixed) if drained is not None else None
-            self._for(self.plan.after if closed is not None else 0)
-            self.stream.stop()
-            self._last_orders()
-        finally:
-            self.stream.stop()
-            self.observer.stop()
-        self.observer.require_working()
-        return self._result(broken, fixed, drained, closed)
+    def _stage(self) -> tuple[float, float]:
+        self._healthy()
+        self._until_the_break()
+        self._watch()
+        broken = self._begin(self._scenario.troubles[0])
+        for trouble in self._scenario.troubles[1:]:
+            self._let_work()
+            self._for(trouble.calm_before)
+            self._begin(trouble)
+        return broken, self._let_work()
 
     def _watch(self) -> None:
         """Begin to evaluate the alarms. Before, one on durations might take the functions' first starts for trouble."""

@@ -223,11 +223,7 @@ class Outage:
         self.observer.start()
         self.stream.start()
         try:
-            self.observer.say("lab", f"{self.plan.rate:g} orders/s, target healthy")
-            self._healthy()
-            broken = self._switch("outage", failing=True)
-            self._for(self.plan.outage - (self.observer.now() - broken))
-            fixed = self._switch("fixed", failing=False)
+            broken, fixed = self._stage()
             drained = self._until_drained(fixed)
             closed = self._until_closed(fixed) if drained is not None else None
             self.phase = "closed" if closed is not None else "out of time"
@@ -239,6 +235,14 @@ class Outage:
             self.observer.stop()
         self.observer.require_working()
         return self._result(broken, fixed, drained, closed)
+
+    def _stage(self) -> tuple[float, float]:
+        """Break the target and mend it. Returns when it was broken, and when it was mended for good."""
+        self.observer.say("lab", f"{self.plan.rate:g} orders/s, target healthy")
+        self._healthy()
+        broken = self._switch("outage", failing=True)
+        self._for(self.plan.outage - (self.observer.now() - broken))
+        return broken, self._switch("fixed", failing=False)
 
     def _healthy(self) -> None:
         self._for(self.plan.healthy)
