@@ -27,7 +27,7 @@ compare: $(READY) ## The same outage without and with the breaker, side by side.
 signals: $(READY) ## How soon each signal opens the circuit, and what is delivered until then. Takes about 7 minutes.
 	@$(BIN)/python -m lab signals
 
-bench: $(READY) ## The same outages without a breaker, under the reference sample's policy and with this breaker. About 45 minutes; goes on where it was stopped. Options: SCENARIOS POLICIES PARTS
+bench: $(READY) ## The same outages without a breaker, under the reference sample's policy and with this breaker. About 45 minutes; goes on where it was stopped. Options: SCENARIOS (all) POLICIES PARTS
 	@$(BIN)/python -m benchmarks run $(if $(SCENARIOS),--scenarios $(SCENARIOS)) $(if $(POLICIES),--policies $(POLICIES)) \
 	  $(if $(PARTS),--parts $(PARTS))
 

@@ -29,8 +29,7 @@ class Measurement:
     stuck
         True where the mapping is disabled at the end and nothing is left that would enable it.
     states_entered, retries
-        State transitions, which AWS bills, and retries of Tasks, which it bills as well; None in runs that did not
-        count them.
+        State transitions, which AWS bills, and retries of Tasks, which it bills as well.
     function_seconds, function_calls
         Calls of functions by the state machine, and their time on this machine's clock, starts included.
     copied
@@ -68,7 +67,7 @@ class Measurement:
     executions_failed: int
     stuck: bool
     states_entered: int
-    retries: int | None
+    retries: int
     function_calls: int
     function_seconds: float
     copied: int
@@ -77,8 +76,8 @@ class Measurement:
 
     @property
     def transitions(self) -> int:
-        """All that AWS bills as state transitions, as far as it was counted."""
-        return self.states_entered + (self.retries or 0)
+        """All that AWS bills as state transitions."""
+        return self.states_entered + self.retries
 
     @property
     def burnt_of_each(self) -> float:

@@ -47,20 +47,7 @@ def finish(wanted: Sequence[tuple[str, str]], source: Path = UNFINISHED, target:
 def load(directory: Path = DIRECTORY) -> list[Measurement]:
     """All that is kept."""
     files = sorted(directory.glob("*--*.json"))
-    return [Measurement(**_of_today(json.loads(file.read_text()))) for file in files]
-
-
-def _of_today(values: dict[str, Any]) -> dict[str, Any]:
-    """The figures of a run from before retries were counted, or from before redrives.
-
-    Then what came to the dead-letter queue was there at the end, too; it counted orders that nobody had processed, and
-    the series has always had the messages.
-    """
-    values = {"retries": None, **values}
-    if "left_dead_lettered" in values:
-        return values
-    depth = int(values["series"][-1][2])
-    return {**values, "dead_lettered": depth, "left_dead_lettered": depth}
+    return [Measurement(**json.loads(file.read_text())) for file in files]
 
 
 def keep_simulated(rows: Any, directory: Path = DIRECTORY) -> Path:

@@ -47,8 +47,7 @@ def _opened(measured: Measurement) -> str:
 def _transitions(measured: Measurement) -> str:
     if not measured.executions:
         return "0"
-    retries = "not counted" if measured.retries is None else str(measured.retries)
-    return f"{measured.transitions:,}, {retries}"
+    return f"{measured.transitions:,}, {measured.retries}"
 
 
 def _closed(measured: Measurement) -> str:

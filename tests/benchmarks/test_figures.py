@@ -107,7 +107,6 @@ def test_reference_pays_for_no_function_of_its_own() -> None:
     assert incident_of(measurement(policy="reference", **run)).steps == 0
     assert incident_of(measurement(policy="ramp", **run)).steps == 12
     assert incident_of(measurement(policy="ramp", **run)).transitions == 43
-    assert incident_of(measurement(policy="ramp", **{**run, "retries": None})).transitions == 40
 
 
 def walk(*path: str) -> tuple[int, int]:
@@ -171,19 +170,6 @@ def test_run_that_was_interrupted_goes_on_with_what_is_missing(tmp_path: Path) -
     results.finish(wanted, tmp_path / "now", tmp_path / "kept")
     assert results.missing(wanted, tmp_path / "now") == wanted
     assert {(each.policy, each.sent) for each in results.load(tmp_path / "kept")} == {("none", 0), ("ramp", 3)}
-
-
-def test_run_from_before_redrives_has_left_what_was_dead_lettered(tmp_path: Path) -> None:
-    file = results.keep(measurement(series=[[0.0, 0, 0, 1], [9.0, 0, 53, 1]], dead_lettered=43), tmp_path)
-    values = json.loads(file.read_text())
-    del values["left_dead_lettered"]
-    file.write_text(json.dumps(values))
-    (found,) = results.load(tmp_path)
-    # The picture's curve, its title and the tables then say the same.
-    assert found.dead_lettered == found.left_dead_lettered == 53
-    results.keep(measurement(dead_lettered=8, left_dead_lettered=2), tmp_path)
-    (found,) = results.load(tmp_path)
-    assert (found.dead_lettered, found.left_dead_lettered) == (8, 2)
 
 
 def test_kept_results_are_of_scenarios_and_policies_that_are_there() -> None:
@@ -298,7 +284,7 @@ def test_lab_table_says_how_transitions_were_counted_and_when_a_pause_came_witho
         measurement(policy="reference", executions=1, states_entered=25, time_to_open=340.0),
         measurement(policy="ramp", executions=1, states_entered=43, retries=4, opened_after=210.0),
     ])  # fmt: skip
-    assert "| state transitions, of these retries | 0 | 25, not counted | 47, 4 |" in table
+    assert "| state transitions, of these retries | 0 | 25, 0 | 47, 4 |" in table
     assert "| first failure to `Disabled` | - | 340 s | 210 s after the break |" in table
 
 
