@@ -37,6 +37,14 @@ class _Due:
     woken: threading.Event = field(default_factory=threading.Event)
 
 
+@dataclass(eq=False)
+class _Waiter:
+    """Somebody who waits for a condition."""
+
+    condition: Callable[[], bool]
+    woken: threading.Event = field(default_factory=threading.Event)
+
+
 class SimulatedClock:
     """A clock for the test and the executions it starts.
 
@@ -48,8 +56,9 @@ class SimulatedClock:
 
     def __init__(self, start: datetime) -> None:
         self._start = start
-        self._changed = threading.Condition()
+        self._lock = threading.RLock()
         self._due: list[tuple[datetime, int, _Due]] = []
+        self._waiters: list[_Waiter] = []
         self._sequence = itertools.count()
         self._running_actors = 1  # the test
         self._travel = time_machine.travel(start, tick=False)
@@ -66,7 +75,7 @@ class SimulatedClock:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with self._changed:
+        with self._lock:
             self._stopped = True
             for _, _, due in self._due:
                 due.woken.set()
@@ -86,7 +95,7 @@ class SimulatedClock:
         if seconds <= 0 or self._stopped:
             return
         due = _Due(owner=owner)
-        with self._changed:
+        with self._lock:
             self._push(seconds, due)
             self._running_actors -= 1
         self._move_on()
@@ -98,7 +107,7 @@ class SimulatedClock:
 
     def wake(self, owner: object) -> None:
         """End the waits of `owner` now."""
-        with self._changed:
+        with self._lock:
             for entry in [entry for entry in self._due if entry[2].owner is owner]:
                 self._due.remove(entry)
                 heapq.heapify(self._due)
@@ -107,13 +116,13 @@ class SimulatedClock:
 
     def after(self, seconds: float, action: Callable[[], object]) -> None:
         """Run `action` once, `seconds` from now, while everyone else waits."""
-        with self._changed:
+        with self._lock:
             if self._actions_wanted:
                 self._push(seconds, _Due(action=lambda: (action(), None)[1]))
 
     def forget_actions(self) -> None:
         """Begin no action any more, and let those under way come to their end."""
-        with self._changed:
+        with self._lock:
             self._actions_wanted = False
             self._due = [entry for entry in self._due if entry[2].action is None]
             heapq.heapify(self._due)
@@ -121,30 +130,43 @@ class SimulatedClock:
 
     def actor_begins(self) -> None:
         """Count one more actor. Call it before the actor's thread starts."""
-        with self._changed:
+        with self._lock:
             self._running_actors += 1
 
     def actor_ends(self) -> None:
         """Count one actor less."""
-        with self._changed:
+        with self._lock:
             self._running_actors -= 1
-            self._changed.notify_all()
+            for waiter in [waiter for waiter in self._waiters if self.faults or waiter.condition()]:
+                self._wake_waiter(waiter)
         self._move_on()
 
     def wait_for(self, condition: Callable[[], bool], *, real_seconds: float = REAL_SECONDS_LIMIT) -> bool:
-        """Let time pass until an actor's end, or an action, makes `condition` true. False when it stayed false."""
-        with self._changed:
-            self._running_actors -= 1
-        try:
+        """Let time pass until an actor's end, or an action, makes `condition` true. False when it stayed false.
+
+        No time passes where it is true already.
+        """
+        waiter = _Waiter(condition)
+        with self._lock:
+            if not self.faults and not condition():
+                self._waiters.append(waiter)
+                self._running_actors -= 1
+        if waiter in self._waiters:
             self._move_on()
-            with self._changed:
-                came_true = self._changed.wait_for(lambda: bool(self.faults) or condition(), timeout=real_seconds)
-        finally:
-            with self._changed:
-                self._running_actors += 1
+            waiter.woken.wait(real_seconds)
+        with self._lock:
+            came_true = waiter not in self._waiters
+            if not came_true:
+                self._wake_waiter(waiter)
         if self.faults:
             raise self.faults.pop(0)
         return came_true
+
+    def _wake_waiter(self, waiter: _Waiter) -> None:
+        """Count it as running at once: time must not move on before it has noticed."""
+        self._waiters.remove(waiter)
+        self._running_actors += 1
+        waiter.woken.set()
 
     def _push(self, seconds: float, due: _Due) -> None:
         moment = self.now() + timedelta(seconds=seconds)
@@ -152,7 +174,7 @@ class SimulatedClock:
 
     def _move_on(self) -> None:
         """Jump to what is due next, if nobody runs: wake the sleeper or begin the action. Either is an actor then."""
-        with self._changed:
+        with self._lock:
             if self._running_actors > 0 or not self._due or self._stopped:
                 return
             moment, _, due = heapq.heappop(self._due)
@@ -172,7 +194,7 @@ class SimulatedClock:
         except Exception as fault:  # noqa: BLE001 - it belongs to the test
             self.faults.append(fault)
         finally:
-            with self._changed:
+            with self._lock:
                 self._actions_running -= 1
             self.actor_ends()
 

@@ -54,3 +54,26 @@ def test_wait_for_tells_when_the_condition_never_comes_true() -> None:
         assert clock.wait_for(lambda: False, real_seconds=0.05) is False
         clock.after(30, lambda: None)
         assert clock.wait_for(lambda: clock.elapsed() >= 30) is True
+
+
+def test_wait_for_what_is_true_lets_no_time_pass() -> None:
+    with SimulatedClock(START) as clock:
+        clock.after(30, lambda: None)
+        assert clock.wait_for(lambda: True) is True
+        assert clock.elapsed() == 0
+
+
+def test_time_stands_still_until_who_waited_has_noticed() -> None:
+    over, late = threading.Event(), threading.Event()
+
+    def end() -> None:
+        over.set()
+        clock.actor_ends()
+
+    with SimulatedClock(START) as clock:
+        clock.actor_begins()
+        clock.after(30, late.set)
+        threading.Timer(0.05, end).start()
+        assert clock.wait_for(over.is_set) is True
+        assert not late.wait(0.1)
+        assert clock.elapsed() == 0
