@@ -67,8 +67,8 @@ lint: $(READY) ## Static checks of code, template and state machine.
 	@$(BIN)/ruff format --check .
 	@cd functions && $(CURDIR)/$(BIN)/mypy --config-file ../pyproject.toml --cache-dir ../.mypy_cache .
 	@$(BIN)/cfn-lint template.yaml attach.yaml examples/*/template.yaml
-	@AWS_DEFAULT_REGION=us-east-1 $(BIN)/sam validate --lint
-	@AWS_DEFAULT_REGION=us-east-1 $(BIN)/sam validate --lint --template-file attach.yaml
+	@export AWS_DEFAULT_REGION=us-east-1; $(BIN)/sam validate --lint & other=$$!; \
+	  $(BIN)/sam validate --lint --template-file attach.yaml; mine=$$?; wait $$other && exit $$mine
 
 docs: $(READY) ## Generate docs/parameters.md from the templates.
 	@$(BIN)/python -m publish.parameters
