@@ -53,7 +53,8 @@ simulate: $(READY) ## An outage of your pipeline, simulated, with a recommendati
 
 # Coverage of functions/ doubles the time that tests take, so it is measured where it matters. The lab's tests wait half of the
 # time, so three files of them run at once.
-UNMEASURED := tests/statemachine tests/simulator tests/benchmarks tests/publish tests/lab
+UNMEASURED := tests/statemachine tests/simulator tests/benchmarks tests/publish tests/lab \
+              tests/template tests/rendering tests/schemas tests/mutations tests/examples
 test: lint ## All checks and tests, with several outages in the lab.
 	@$(BIN)/python -m pytest -m "not e2e" $(UNMEASURED:%=--ignore %) --numprocesses 2 --dist worksteal --cov --cov-report=term
 	@$(BIN)/python -m pytest $(UNMEASURED) --numprocesses 2 --dist worksteal

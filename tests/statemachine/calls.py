@@ -109,7 +109,7 @@ class Calls:
     Parameters
     ----------
     faults
-        What happens to these calls, for each call one at most. Each time that a step runs it meets only one of them.
+        What happens to these calls, for each call one at most. A step that goes on after one of them may meet the next.
     """
 
     def __init__(self, world: World, faults: Sequence[Fault] = ()) -> None:
@@ -128,14 +128,14 @@ class Calls:
 
     def _watched(self, step: str, function: DeployedFunction) -> DeployedFunction:
         def handler(event: Any, context: LambdaContext) -> Any:
-            outer = [getattr(self._local, name, None) for name in ("step", "numbers", "met")]
-            self._local.step, self._local.numbers, self._local.met, self._local.event = step, {}, None, event
+            outer = [getattr(self._local, name, None) for name in ("step", "numbers")]
+            self._local.step, self._local.numbers, self._local.event = step, {}, event
             try:
                 return function.handler(event, context)
             except Killed:
                 raise ProcessEnded(f"{step} was killed") from None
             finally:
-                self._local.step, self._local.numbers, self._local.met = outer
+                self._local.step, self._local.numbers = outer
 
         return DeployedFunction(handler, function.timeout_seconds)
 
@@ -170,7 +170,7 @@ class Calls:
 
     def _next(self, fault: Fault | None) -> str | None:
         """Return what happens to a call that is made now, which `fault` is for."""
-        if fault is None or self._local.met not in (None, fault):
+        if fault is None:
             return None
         if fault.fired and self._world.clock.elapsed() < fault.until:
             return fault.fired[-1]
@@ -195,7 +195,6 @@ class Calls:
         return None
 
     def _fire(self, fault: Fault, kind: str) -> None:
-        self._local.met = fault
         if not fault.fired:
             fault.until = self._world.clock.elapsed() + fault.lasts
         if kind not in fault.fired:

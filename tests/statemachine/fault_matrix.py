@@ -237,15 +237,18 @@ def runs_of(calls: list[Call], step: str) -> Iterator[list[Fault]]:
         yield [Fault((STOPPED,), calls[-1])]
 
 
-def runs_left(faults: Sequence[Fault]) -> Iterator[list[Fault]]:
-    """Return the runs to make for what did not happen in a run.
+def runs_left(made: Sequence[Sequence[Fault]]) -> list[list[Fault]]:
+    """Return the runs to make for what did not happen in those that were made; none where nothing more can be done.
 
-    It did not because the step goes on without a call's answer, or without a call that has had its effect.
+    It did not happen because the step goes on without a call's answer, or without a call that has had its effect. So
+    all that passes is tried together, all that lasts is, and each fault alone where that got nowhere.
     """
-    left = [fault for fault in faults if fault.left]
-    for fault in left:
-        if len(faults) > 1 or fault.fired:
-            yield [Fault(fault.left, fault.call, fault.lasts)]
+    faults = [fault for run in made for fault in run]
+    left = [Fault(fault.left, fault.call, fault.lasts) for fault in faults if fault.left]
+    if any(fault.fired for fault in faults):
+        together = [[fault for fault in left if bool(fault.lasts) is lasting] for lasting in (False, True)]
+        return [run for run in together if run]
+    return [[fault] for fault in left] if any(len(run) > 1 for run in made) else []
 
 
 __all__ = ["TARGET", "Ending", "Scenario", "ending", "incident", "recorded", "runs_left", "runs_of", "steps_of"]
