@@ -34,7 +34,7 @@ bench: $(READY) ## The same outages without a breaker, under the reference sampl
 chaos: $(READY) ## An outage in which everything else fails, too, and what comes of it. Options: SEED MINUTES
 	@$(BIN)/python -m lab chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))
 
-bench-cost: $(READY) ## What the breaker's own code costs: cold starts, size, AWS calls, money. Takes about 5 minutes. Options: ROUNDS FUNCTION
+bench-cost: $(READY) ## What the breaker's own code costs: cold starts, size, AWS calls, money. Takes about 15 minutes. Options: ROUNDS FUNCTION
 	@$(BIN)/python -m benchmarks.own_cost $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(FUNCTION),--function $(FUNCTION))
 
 check: $(READY) ## Look at a pipeline of your own before you attach it: FUNCTION QUEUE. Options: MAPPING ALARM RATE JSON=1
