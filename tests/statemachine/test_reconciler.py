@@ -126,11 +126,12 @@ def test_hand_over_that_died_before_the_start_is_started(monkeypatch: pytest.Mon
         start = clients.stepfunctions().start_execution
         monkeypatch.setattr(clients.stepfunctions(), "start_execution", lambda **_: {})
         world.run().expect("SUCCEEDED", last="HandedOver")
-        assert world.record()["successor"] not in world.executions()
+        named = world.record()["successor"]
+        assert named not in world.executions()
         monkeypatch.setattr(clients.stepfunctions(), "start_execution", start)
         monkeypatch.setattr(next_probe, "CYCLES_PER_EXECUTION", 500)
         assert world.reconcile() == {CIRCUIT: "RESUMED"}
-        world.finish(world.record()["successor"]).expect("SUCCEEDED", last="CircuitClosed")
+        world.finish(named).expect("SUCCEEDED", last="CircuitClosed")
         assert len(world.executions()) == 2
 
 
