@@ -103,7 +103,7 @@ def pack_functions(build_dir: Path) -> None:
 def _digest(directory: Path) -> str:
     """What tells one code from another: names and contents."""
     digest = hashlib.sha256()
-    for file in sorted(path for path in directory.rglob("*") if path.is_file()):
+    for file in _files(directory):
         digest.update(f"{file.relative_to(directory)}\0{file.stat().st_size}\0".encode())
         digest.update(file.read_bytes())
     return digest.hexdigest()
@@ -112,8 +112,12 @@ def _digest(directory: Path) -> str:
 def _pack(directory: Path, archive: Path) -> None:
     """Not compressed: the emulator unpacks it for each function that starts."""
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED, strict_timestamps=False) as packed:
-        for file in sorted(path for path in directory.rglob("*") if path.is_file()):
+        for file in _files(directory):
             packed.write(file, file.relative_to(directory))
+
+
+def _files(directory: Path) -> list[Path]:
+    return sorted(path for path in directory.rglob("*") if path.is_file())
 
 
 class Deployment:
